@@ -1,0 +1,1 @@
+"""What can be called: definitions of APIs and the tenants' instances of them."""

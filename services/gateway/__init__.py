@@ -1,0 +1,1 @@
+"""REST for the annotated rpcs, read from their descriptors."""

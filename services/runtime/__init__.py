@@ -1,0 +1,1 @@
+"""What every process has: server, channel, interceptors, the error table, telemetry."""
