@@ -1,0 +1,145 @@
+"""REST in front of the annotated rpcs: one handler for aiohttp's low-level server.
+
+    gateway = Gateway(services, dispatch, ready=ready)
+    runner = web.ServerRunner(gateway.server())
+
+A client that goes away cancels its call: `server()` asks aiohttp for `handler_cancellation`.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from secrets import token_hex
+
+import orjson
+from aiohttp import web
+from google.protobuf.descriptor import ServiceDescriptor
+
+from services.gateway import body, headers, status
+from services.gateway.decode import Decoders
+from services.gateway.encode import Encoders
+from services.gateway.errors import (
+    InvalidRequest,
+    InvalidRoutes,
+    MethodNotAllowed,
+    RequestRefused,
+    UnsupportedField,
+)
+from services.gateway.routes import Route, RoutingTable, read_routes
+from services.gateway.status import Failure
+from services.gateway.transcode import Transcoder
+from services.runtime.dispatch import CallFailed, Dispatch
+
+_log = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 16 * 1024 * 1024
+Ready = Callable[[], Awaitable[Mapping[str, bool]]]
+
+
+async def _always_ready() -> Mapping[str, bool]:
+    return {}
+
+
+class Gateway:
+    """Answers REST requests by calling rpcs; raises `InvalidRoutes` when it cannot be made."""
+
+    def __init__(
+        self,
+        services: Sequence[ServiceDescriptor],
+        dispatch: Dispatch,
+        *,
+        max_body_bytes: int = MAX_BODY_BYTES,
+        ready: Ready = _always_ready,
+    ) -> None:
+        self._table = RoutingTable(_transcoders(read_routes(services)))
+        self._dispatch = dispatch
+        self._max_body_bytes = max_body_bytes
+        self._ready = ready
+
+    def server(self) -> web.Server:
+        """A low-level server of this gateway; call it inside the running loop."""
+        return web.Server(self.handle, handler_cancellation=True, access_log=None)
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request; raises nothing but cancellation."""
+        request_id = headers.request_id(request.headers)
+        try:
+            return await self._answer(request, request_id)
+        except RequestRefused as error:
+            failure = status.from_refusal(error)
+        except CallFailed as error:
+            failure = _call_failed(error, request_id)
+        except ConnectionError:
+            raise  # the client is gone: there is nobody to answer
+        except Exception as error:  # noqa: BLE001 whatever it is, callers must not see it
+            failure = _our_fault(error, request_id)
+        response = _json(failure.body(request_id), request_id, failure.http_status)
+        response.headers.update(failure.headers())
+        return response
+
+    async def _answer(self, request: web.BaseRequest, request_id: str) -> web.StreamResponse:
+        path, _, query = _target(request.raw_path).partition("?")
+        if path in ("/healthz", "/readyz"):
+            return await self._probe(request.method, path, request_id)
+        transcoder, segments = self._table.find(request.method, path)
+        given = request.headers
+        timeout = headers.timeout(given)
+        content = await body.read(request, self._max_body_bytes)
+        message = transcoder.read_request(segments, query, content, given.get("Content-Type"))
+        metadata = headers.metadata(given, request_id)
+        answer = await self._dispatch(transcoder.rpc_path, message, metadata, timeout)
+        return _json(transcoder.write_response(answer), request_id)
+
+    async def _probe(self, method: str, path: str, request_id: str) -> web.Response:
+        if method not in ("GET", "HEAD"):
+            raise MethodNotAllowed("This path takes GET, HEAD", allow=["GET", "HEAD"])
+        if path == "/healthz":
+            return _json(b'{"status":"SERVING"}', request_id)
+        parts = await self._ready()
+        ready = all(parts.values())
+        answer = {"status": "SERVING" if ready else "NOT_SERVING", "parts": dict(parts)}
+        return _json(orjson.dumps(answer), request_id, 200 if ready else 503)
+
+
+def _transcoders(routes: Sequence[Route]) -> list[tuple[Route, Transcoder]]:
+    decoders, encoders = Decoders(), Encoders()
+    made: list[tuple[Route, Transcoder]] = []
+    problems: list[str] = []
+    for route in routes:
+        try:
+            made.append((route, Transcoder(route, decoders, encoders)))
+        except UnsupportedField as error:
+            problems.append(f"{route.rpc.full_name}: {error.message}")
+    if problems:
+        raise InvalidRoutes(problems)
+    return made
+
+
+def _target(raw: str) -> str:
+    """The path and query of a request target (RFC 9112 §3.2)."""
+    if raw.startswith("/"):
+        return raw
+    scheme, separator, rest = raw.partition("://")
+    if not separator or scheme not in ("http", "https"):
+        raise InvalidRequest("The request target has to be a path that begins with '/'")
+    slash = rest.find("/")
+    return rest[slash:] if slash >= 0 else "/"
+
+
+def _json(content: bytes, request_id: str, http_status: int = 200) -> web.Response:
+    response = web.Response(body=content, status=http_status, content_type="application/json")
+    response.headers["X-Request-Id"] = request_id
+    return response
+
+
+def _call_failed(error: CallFailed, request_id: str) -> Failure:
+    failure = status.from_status(error.status)
+    if failure.code == "EXECUTION_ERROR" and not status.is_explained(error.status):
+        # The text of a server that does not speak our words may hold anything.
+        return _our_fault(error, request_id)
+    return failure
+
+
+def _our_fault(error: Exception, request_id: str) -> Failure:
+    error_id = f"err_{token_hex(8)}"
+    _log.error("%s: request %s failed", error_id, request_id, exc_info=error)
+    return status.our_fault(error_id)

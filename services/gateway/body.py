@@ -1,0 +1,44 @@
+"""Reads the body of a request, up to a limit."""
+
+from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage
+
+from services.gateway.errors import InvalidRequest, PayloadTooLarge
+
+
+async def read(request: web.BaseRequest, limit: int) -> bytes:
+    """Read the whole body, decompressed; at most `limit` bytes are ever kept.
+
+    Raises `PayloadTooLarge`, before the first byte when its announced length already says so, and
+    `InvalidRequest` when the transfer breaks the rules of its encoding.
+    """
+    if not request.body_exists:
+        return b""
+    length = request.content_length
+    if length is not None and length > limit:
+        raise _too_large(limit)
+    content = request.content
+    if not content.is_eof():
+        await _continue(request)
+    chunks, size = [], 0
+    try:
+        while chunk := await content.readany():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > limit:
+                raise _too_large(limit)
+    except (web.RequestPayloadError, BadHttpMessage) as error:
+        raise InvalidRequest("The body breaks off or is not encoded as announced") from error
+    return b"".join(chunks)
+
+
+async def _continue(request: web.BaseRequest) -> None:
+    """Let a client go on that waits for leave to send its body (RFC 9110 §10.1.1)."""
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # These bytes are no part of the answer's own size.
+        request.writer.output_size = 0
+
+
+def _too_large(limit: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"The body is larger than {limit} bytes", limit=limit)

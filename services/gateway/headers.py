@@ -1,0 +1,49 @@
+"""Request headers that mean something to an rpc; all others stay outside."""
+
+import re
+from collections.abc import Mapping
+from secrets import token_hex
+
+from services.gateway.errors import InvalidRequest
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_TIMEOUT = re.compile(r"(\d{1,8})([HMSmun])")
+# gRPC over HTTP/2, "Timeout".
+_UNIT_SECONDS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
+_FORWARDED = (
+    ("Authorization", "authorization"),
+    ("Idempotency-Key", "idempotency-key"),
+    ("traceparent", "traceparent"),
+    ("tracestate", "tracestate"),
+)
+
+
+def request_id(headers: Mapping[str, str]) -> str:
+    """The caller's id of the request if it is a usable one, else a new one."""
+    given = headers.get("X-Request-Id")
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given
+    return token_hex(12)
+
+
+def metadata(headers: Mapping[str, str], request_id: str) -> list[tuple[str, str]]:
+    """What goes along with the call; a value that gRPC cannot carry is left behind."""
+    pairs = [("x-request-id", request_id)]
+    for name, key in _FORWARDED:
+        value = headers.get(name)
+        if value is not None and value.isascii() and value.isprintable():
+            pairs.append((key, value))
+    return pairs
+
+
+def timeout(headers: Mapping[str, str]) -> float | None:
+    """Seconds of a `Grpc-Timeout`, None without one; raises `InvalidRequest`."""
+    text = headers.get("Grpc-Timeout")
+    if text is None:
+        return None
+    match = _TIMEOUT.fullmatch(text)
+    if match is None:
+        raise InvalidRequest(
+            f"Grpc-Timeout has to be up to 8 digits and one of H M S m u n, not '{text[:40]}'"
+        )
+    return int(match[1]) * _UNIT_SECONDS[match[2]]

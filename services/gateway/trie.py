@@ -1,0 +1,96 @@
+"""The most specific of many path templates, in time linear in the path.
+
+Segment by segment a literal goes before `*` and `*` before `**`; a branch that turns out to be a
+dead end is left for the next one. The order of registration plays no part. A search visits each
+node at most once, so its cost is bounded by the templates, not by the path.
+"""
+
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from services.gateway.template import Segment, Template, Wildcard
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Node(Generic[T]):
+    literals: dict[str, "_Node[T]"] = field(default_factory=dict)
+    one: "_Node[T] | None" = None
+    # What follows `**`, longest first: only literals can.
+    many: dict[tuple[Segment, ...], "_Node[T]"] = field(default_factory=dict)
+    ends: dict[str, T] = field(default_factory=dict)
+
+
+class Trie(Generic[T]):
+    """Values by path template; `T` is whatever hangs on a template and its verb."""
+
+    def __init__(self) -> None:
+        self._root: _Node[T] = _Node()
+        self._verbs: set[str] = set()
+
+    def setdefault(self, template: Template, value: T) -> T:
+        """Answer what a template of the same shape holds already, else put `value` there."""
+        self._verbs.add(template.verb)
+        return self._place(template.segments).ends.setdefault(template.verb, value)
+
+    def find(self, segments: list[str], keys: list[str]) -> list[T]:
+        """Values of all templates that match, the most specific first.
+
+        `segments` are the raw ones and decide about emptiness; `keys` are the same decoded, to be
+        compared with literals. A verb some template has is tried before it is taken as text.
+        """
+        found: list[T] = []
+        last = keys[-1] if keys else ""
+        if ":" in last and ":" in segments[-1]:
+            self._find_with_verb(segments, keys, found)
+        if not found:
+            _collect(self._root, (segments, keys, ""), 0, found)
+        return found
+
+    def _find_with_verb(self, segments: list[str], keys: list[str], found: list[T]) -> None:
+        raw, colon = segments[-1], -1
+        while not found and (colon := raw.find(":", colon + 1)) >= 0:
+            verb = raw[colon + 1 :]
+            if verb in self._verbs:
+                stem = raw[:colon]
+                key = keys[-1][: -len(verb) - 1]
+                path = ([*segments[:-1], stem], [*keys[:-1], key], verb)
+                _collect(self._root, path, 0, found)
+
+    def _place(self, segments: tuple[Segment, ...]) -> _Node[T]:
+        node = self._root
+        for index, segment in enumerate(segments):
+            if segment is Wildcard.MANY:
+                return _tail(node, segments[index + 1 :])
+            if isinstance(segment, str):
+                node = node.literals.setdefault(segment, _Node())
+            else:
+                node.one = node.one or _Node()
+                node = node.one
+        return node
+
+
+def _tail(node: _Node[T], suffix: tuple[Segment, ...]) -> _Node[T]:
+    end = node.many.setdefault(suffix, _Node())
+    node.many = dict(sorted(node.many.items(), key=lambda item: -len(item[0])))
+    return end
+
+
+def _collect(
+    node: _Node[T], path: tuple[list[str], list[str], str], index: int, found: list[T]
+) -> None:
+    segments, keys, verb = path
+    if index == len(segments):
+        if verb in node.ends:
+            found.append(node.ends[verb])
+    else:
+        literal = node.literals.get(keys[index])
+        if literal is not None:
+            _collect(literal, path, index + 1, found)
+        if node.one is not None and segments[index]:
+            _collect(node.one, path, index + 1, found)
+    for suffix, end in node.many.items():
+        first = len(segments) - len(suffix)
+        if verb in end.ends and first >= index and tuple(keys[first:]) == suffix:
+            found.append(end.ends[verb])
