@@ -1,0 +1,1 @@
+"""How scripts are run: QuickJS-NG in WebAssembly, hosted by wasmtime."""

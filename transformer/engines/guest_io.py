@@ -1,0 +1,134 @@
+"""How bytes enter the guest and leave it: the mailbox of guest.c, seen from the host."""
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+from transformer.engines.sandbox import Sandbox
+from transformer.model import ConsoleLevel, ConsoleLine, Limits
+
+TICKS_PER_POLL = 10_000
+UINT32_MAX = 0xFFFF_FFFF
+
+_REPLY = struct.Struct("<9I")
+_REQUEST = struct.Struct("<8IdQ")
+_REQUEST_OFFSET = 40
+_INBOX_OFFSET = _REQUEST_OFFSET + _REQUEST.size
+_INBOX_BYTES = 8192
+_LEVELS: dict[int, ConsoleLevel] = {1: "debug", 2: "info", 3: "warn", 4: "error"}
+_CONSOLE_TRUNCATED = 1
+_CLOCK_OR_RANDOM_READ = 2
+
+
+class Status(IntEnum):
+    """What an export of the guest returns (`enum Status` in guest.c)."""
+
+    OK = 0
+    SYNTAX_ERROR = 1
+    NO_TRANSFORM_FUNCTION = 2
+    THROWN = 3
+    INPUT_NOT_JSON = 4
+    OUTPUT_TOO_LARGE = 5
+    OUTPUT_NOT_JSON = 6
+    TICKS_EXCEEDED = 7
+    MEMORY_EXCEEDED = 8
+    STACK_EXCEEDED = 9
+    ASYNC_UNSETTLED = 10
+    ENGINE_ERROR = 11
+
+
+PHASES = ("parse", "compile", "load", "run", "serialize")
+ENTRIES = (None, "transform", "export transform", "export default")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One message to the guest. The bytes must not end in anything the host still owns."""
+
+    first: bytes
+    second: bytes = b""
+    now_ms: int = 0
+    seed: int = 0
+
+
+class Reply(NamedTuple):
+    """The fixed part of the guest's answer: places and counts (`mailbox.reply` in guest.c)."""
+
+    phase: int
+    entry: int
+    flags: int
+    output: int
+    output_bytes: int
+    console: int
+    console_bytes: int
+    polls: int
+    memory_peak: int
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the script read neither clock nor random numbers so far."""
+        return not self.flags & _CLOCK_OR_RANDOM_READ
+
+    @property
+    def ticks(self) -> int:
+        return self.polls * TICKS_PER_POLL
+
+
+def send(sandbox: Sandbox, mailbox: int, request: Request, limits: Limits) -> None:
+    """Put a request into the mailbox, or beside it when it is too large for the inbox."""
+    content = b"%b\0%b\0" % (request.first, request.second)
+    place = mailbox + _INBOX_OFFSET
+    if len(content) > _INBOX_BYTES:
+        place = sandbox.call("reserve", len(content))
+        sandbox.write(place, content)
+        content = b""
+    header = _REQUEST.pack(
+        place,
+        len(request.first),
+        place + len(request.first) + 1,
+        len(request.second),
+        -(-limits.ticks // TICKS_PER_POLL),
+        min(limits.memory_bytes, UINT32_MAX),
+        min(limits.output_bytes, UINT32_MAX),
+        limits.console_bytes,
+        float(request.now_ms),
+        request.seed & 0xFFFF_FFFF_FFFF_FFFF,
+    )
+    sandbox.write(mailbox + _REQUEST_OFFSET, header + content)
+
+
+def receive(sandbox: Sandbox, mailbox: int) -> Reply:
+    """The fixed part of the answer."""
+    return Reply._make(_REPLY.unpack(sandbox.read(mailbox, _REPLY.size)))
+
+
+def output(sandbox: Sandbox, reply: Reply) -> bytes:
+    """The answer's variable part."""
+    return sandbox.read(reply.output, reply.output_bytes)
+
+
+def console(sandbox: Sandbox, reply: Reply) -> tuple[ConsoleLine, ...]:
+    """What the script wrote, oldest first."""
+    if not reply.console_bytes and not reply.flags & _CONSOLE_TRUNCATED:
+        return ()
+    records = sandbox.read(reply.console, reply.console_bytes).split(b"\0")[:-1]
+    lines = [ConsoleLine(_LEVELS[record[0]], record[1:].decode("utf-8", "replace")) for record in records]
+    if reply.flags & _CONSOLE_TRUNCATED:
+        lines.append(ConsoleLine("warn", "console output beyond its limit was dropped"))
+    return tuple(lines)
+
+
+class ErrorText(NamedTuple):
+    """An error as the guest describes it; fields it has nothing for are empty."""
+
+    name: str
+    message: str
+    stack: str
+    path: str
+
+
+def error_text(sandbox: Sandbox, reply: Reply) -> ErrorText:
+    """The answer's variable part, when the status is an error."""
+    fields = output(sandbox, reply).decode("utf-8", "replace").split("\0")
+    return ErrorText._make((fields + [""] * 4)[:4])

@@ -1,0 +1,1 @@
+"""The WebAssembly guest: its C source, the JavaScript prelude and the build."""

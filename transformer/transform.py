@@ -1,0 +1,119 @@
+"""The use case: reshape data with an author's script.
+
+Most scripts take microseconds, so a call first runs on the event loop itself with a small
+budget. When that runs out the call starts over in a worker thread with the whole budget, which
+nobody can tell from outside because scripts are pure: they see their arguments and nothing else.
+"""
+
+import asyncio
+import dataclasses
+import time
+
+from transformer.cache import CompiledCache, Entry
+from transformer.errors import TicksExceeded, TimeExceeded, TransformFailed
+from transformer.model import Call, Compiled, Diagnostics, Limits, Outcome, Problem, Script
+from transformer.ports import Engine
+from transformer.workers import WorkerThreads
+
+DEFAULT_CACHE_BYTES = 64 * 1024 * 1024
+INLINE_TIME_MS = 2
+INLINE_TICKS = 400_000
+INLINE_INPUT_BYTES = 64 * 1024
+INLINE_SOURCE_CHARS = 16 * 1024
+SLOW_SECONDS = 30.0
+
+
+class Transformer:
+    """Checks and runs scripts. One per process; belongs to one event loop."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        workers: int = 2,
+        cache_bytes: int = DEFAULT_CACHE_BYTES,
+        limits: Limits | None = None,
+    ) -> None:
+        self._engine = engine
+        self._workers = WorkerThreads(workers)
+        self._cache = CompiledCache(cache_bytes)
+        self._compiling: dict[str, asyncio.Task[Entry]] = {}
+        self._limits = limits or Limits()
+        self._inline_limits = _inline(self._limits)
+
+    async def check(self, script: Script) -> Diagnostics:
+        """Compile the script, run its top level and look for its function.
+
+        Never raises for what an author did: the answer names it.
+        """
+        try:
+            entry = await self._compiled(script, self._limits)
+            export = await self._workers.run(self._engine.inspect, entry.compiled, self._limits)
+        except TransformFailed as failure:
+            return Diagnostics(ok=False, problems=(_problem(failure),), bytecode_bytes=0, export=None)
+        return Diagnostics(ok=True, problems=(), bytecode_bytes=len(entry.compiled.bytecode), export=export)
+
+    async def transform(self, script: Script, call: Call, limits: Limits | None = None) -> Outcome:
+        """Call the script's transform with `call.input` and `call.context`.
+
+        Without `limits` the ones given at construction hold. Raises a `TransformFailed`.
+        """
+        allowed = limits or self._limits
+        entry = self._cache.get(script.digest) or await self._compiled(script, allowed)
+        if _is_short(entry, call):
+            inline = self._inline_limits if allowed is self._limits else _inline(allowed)
+            try:
+                return self._engine.run(entry.compiled, call, inline)
+            except (TicksExceeded, TimeExceeded):
+                if inline == allowed:
+                    raise
+                entry.slow_until = time.monotonic() + SLOW_SECONDS
+        outcome = await self._workers.run(self._engine.run, entry.compiled, call, allowed)
+        return dataclasses.replace(outcome, stats=dataclasses.replace(outcome.stats, path="worker"))
+
+    async def close(self) -> None:
+        """Let the calls under way end, then free the engine."""
+        await self._workers.close()
+        self._engine.close()
+
+    async def _compiled(self, script: Script, limits: Limits) -> Entry:
+        """The script's entry, compiled at most once however many ask at a time."""
+        entry = self._cache.get(script.digest)
+        if entry is not None:
+            return entry
+        if len(script.source) <= INLINE_SOURCE_CHARS:
+            return self._cache.put(self._engine.compile(script, limits))
+        task = self._compiling.get(script.digest)
+        if task is None:
+            task = asyncio.create_task(self._compile_in_worker(script, limits))
+            self._compiling[script.digest] = task
+            task.add_done_callback(lambda _: self._compiling.pop(script.digest, None))
+        # Shielded: one impatient caller must not fail the others who wait for the same script.
+        return await asyncio.shield(task)
+
+    async def _compile_in_worker(self, script: Script, limits: Limits) -> Entry:
+        compiled: Compiled = await self._workers.run(self._engine.compile, script, limits)
+        return self._cache.put(compiled)
+
+
+def _inline(limits: Limits) -> Limits:
+    return dataclasses.replace(
+        limits, time_ms=min(limits.time_ms, INLINE_TIME_MS), ticks=min(limits.ticks, INLINE_TICKS)
+    )
+
+
+def _is_short(entry: Entry, call: Call) -> bool:
+    if len(call.input) + len(call.context) > INLINE_INPUT_BYTES:
+        return False
+    return not entry.slow_until or entry.slow_until < time.monotonic()
+
+
+def _problem(failure: TransformFailed) -> Problem:
+    line, column, frame = (failure.details.get(key) for key in ("line", "column", "codeFrame"))
+    return Problem(
+        code=failure.code,
+        message=failure.message,
+        line=line if isinstance(line, int) else None,
+        column=column if isinstance(column, int) else None,
+        code_frame=frame if isinstance(frame, str) else None,
+    )
