@@ -4,6 +4,7 @@ import asyncio
 import random
 import re
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from typing import Any
 
 from credentials import schemes
@@ -89,6 +90,7 @@ class CredentialManager:
         return await self._store.put(tenant, instance_id, SecretRecord({**kept, **fields}), version)
 
 
+@lru_cache(maxsize=10_000)  # every request asks, mostly for the same; refusals are not kept
 def _check_ids(tenant: str, instance_id: str) -> None:
     if _TENANT.fullmatch(tenant) is None:
         raise InvalidId(f"{tenant[:80]!r} is no tenant id ({_TENANT.pattern})", kind="tenant")

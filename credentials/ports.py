@@ -28,7 +28,8 @@ class SecretStore(Protocol):
         """Replace the record of version `expected_version` (0: there is none); answer the new one.
 
         Raises `VersionConflict` when another version is there, or none; `InvalidCredentials` when
-        a field is no JSON value, or the record is too large.
+        a field is no JSON value, or the record is too large; `RecordCorrupt` when the store's own
+        key for the tenant is not what it was.
         """
         ...
 

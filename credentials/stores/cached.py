@@ -1,0 +1,100 @@
+"""Any store, read at most once a second per instance: the hot path of an execution."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from credentials.model import SecretRecord, Versioned
+from credentials.ports import SecretStore
+
+MAX_SECONDS = 1.0
+DEFAULT_CAPACITY = 10_000
+
+_Key = tuple[str, str]
+
+
+class CachedSecretStore:
+    """A `SecretStore` that remembers what it read for at most one second.
+
+    What is written or deleted through it is forgotten at once; what other processes write is seen
+    after a second at the latest. Absence is never remembered: whoever has just connected an
+    instance elsewhere must not be told that it is not. Concurrent readers of the same record share
+    one read, which no caller's cancellation stops.
+
+    `clock` counts seconds from anywhere; the records expire by it.
+    """
+
+    def __init__(
+        self,
+        inner: SecretStore,
+        *,
+        capacity: int = DEFAULT_CAPACITY,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._inner = inner
+        self._capacity = capacity
+        self._clock = clock
+        # In the order of reading: with one lifetime for all, that is the order of expiry, and
+        # within a second it is near enough to the order of use.
+        self._entries: OrderedDict[_Key, tuple[float, Versioned]] = OrderedDict()
+        self._reads: dict[_Key, asyncio.Task[Versioned | None]] = {}
+
+    async def get(self, tenant: str, instance_id: str) -> Versioned | None:
+        """Answer the record, at most one second old."""
+        key = (tenant, instance_id)
+        entry = self._entries.get(key)
+        if entry is not None and self._clock() < entry[0]:
+            return entry[1]
+        read = self._reads.get(key)
+        if read is None:
+            read = self._reads[key] = asyncio.create_task(self._read(key))
+            read.add_done_callback(_retrieved)
+        return await asyncio.shield(read)
+
+    async def put(
+        self, tenant: str, instance_id: str, record: SecretRecord, expected_version: int
+    ) -> int:
+        """Replace the record of version `expected_version`; raises `VersionConflict`."""
+        try:
+            return await self._inner.put(tenant, instance_id, record, expected_version)
+        finally:
+            # After a conflict too: it proves that what is remembered is old.
+            self._forget((tenant, instance_id))
+
+    async def delete(self, tenant: str, instance_id: str) -> None:
+        """Forget the record, here and in the store."""
+        try:
+            await self._inner.delete(tenant, instance_id)
+        finally:
+            self._forget((tenant, instance_id))
+
+    async def _read(self, key: _Key) -> Versioned | None:
+        expires = self._clock() + MAX_SECONDS  # from before the read: then it was surely true
+        this = asyncio.current_task()
+        try:
+            found = await self._inner.get(*key)
+            # A write meanwhile has made this read nobody's: it may have seen the old record.
+            if found is not None and self._reads.get(key) is this:
+                self._remember(key, expires, found)
+        finally:
+            if self._reads.get(key) is this:
+                del self._reads[key]
+        return found
+
+    def _remember(self, key: _Key, expires: float, found: Versioned) -> None:
+        self._entries.pop(key, None)
+        self._entries[key] = (expires, found)
+        now = self._clock()
+        while len(self._entries) > self._capacity or next(iter(self._entries.values()))[0] <= now:
+            self._entries.popitem(last=False)
+
+    def _forget(self, key: _Key) -> None:
+        self._entries.pop(key, None)
+        self._reads.pop(key, None)
+
+
+def _retrieved(read: asyncio.Task[Versioned | None]) -> None:
+    """Look at a failure, so that asyncio does not report it when every reader has gone away."""
+    if not read.cancelled():
+        read.exception()

@@ -1,0 +1,1 @@
+"""The history of the local store's tables, for Alembic."""

@@ -1,0 +1,37 @@
+"""The tables of the local store, as the newest migration leaves them."""
+
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, String, Table
+
+VERSION_TABLE = "credentials_alembic_version"
+
+metadata = MetaData()
+
+# One row per master key that wraps data keys here, numbered from 1; `check_value` opens only with
+# that master key.
+master_keys = Table(
+    "credentials_master_keys",
+    metadata,
+    Column("key_id", Integer, primary_key=True, autoincrement=False),
+    Column("check_value", LargeBinary, nullable=False),
+)
+
+# A tenant's data keys, numbered from 1; the one with the highest number seals.
+data_keys = Table(
+    "credentials_data_keys",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("key_id", Integer, primary_key=True, autoincrement=False),
+    Column("master_key_id", Integer, nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+)
+
+# One row per instance that ever had credentials. After a deletion only the version is left.
+records = Table(
+    "credentials_records",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("instance_id", String(64), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("key_id", Integer, nullable=True),
+    Column("sealed", LargeBinary, nullable=True),
+)
