@@ -12,6 +12,9 @@ from typing import Any, Generic, TypeVar
 
 Item = TypeVar("Item")
 
+Schema = Mapping[str, Any] | bool
+"""A JSON Schema."""
+
 
 class DefinitionStatus(StrEnum):
     """Where a definition stands in its life."""
@@ -50,13 +53,18 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class HttpBinding:
-    """How a method is bound to HTTP; `path` and the values of `headers` are RFC 6570 templates."""
+    """How a method is bound to HTTP; `path` and the values of `headers` are RFC 6570 templates.
+
+    `body` is `json`, `form` or `none`; `idempotency_header` names the header that carries the
+    key of an idempotent call, empty where the API knows none.
+    """
 
     method: str
     path: str
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str = "json"
     by_convention: bool = False
+    idempotency_header: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +88,22 @@ class RateLimits:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One thing that can be called. `timeout_ms` None means the service's default."""
+    """One thing that can be called. `timeout_ms` None means the service's default.
+
+    `extensions` are its members beyond those named here, as written (`pagination`, `x-…`).
+    """
 
     name: str
     http: HttpBinding
     description: str = ""
-    param_schema: Mapping[str, Any] | bool = True
-    result_schema: Mapping[str, Any] | bool = True
+    param_schema: Schema = True
+    result_schema: Schema = True
     request_transform: str | None = None
     response_transform: str | None = None
     timeout_ms: int | None = None
     rate_limits: RateLimits | None = None
     retry_config: RetryConfig | None = None
+    extensions: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +123,8 @@ class Definition:
 
     `document` is the canonical JSON text it was parsed from, `digest` that text's SHA-256 in
     hexadecimal. `server` is an RFC 6570 template over `config`. `result_validation` is `warn`,
-    `strict` or `off`.
+    `strict` or `off`. `secret_fields` are the config's fields that are kept secret. `extensions`
+    are the members beyond the plain definition language, as written (`server`, `auth`, …).
     """
 
     name: str
@@ -122,7 +135,7 @@ class Definition:
     document: bytes
     digest: str
     description: str = ""
-    config_schema: Mapping[str, Any] | bool = True
+    config_schema: Schema = True
     default_config: Mapping[str, Any] = field(default_factory=dict)
     oauth2_config: Mapping[str, Any] | None = None
     server: str = "{+config.baseUrl}"
@@ -134,6 +147,23 @@ class Definition:
     def method(self, name: str) -> Method | None:
         """Answer the method of this name."""
         return next((method for method in self.methods if method.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedDefinition:
+    """What a text says: the definition, what is worth knowing about it, and where it starts."""
+
+    definition: Definition
+    warnings: tuple[Problem, ...] = ()
+    status: DefinitionStatus = DefinitionStatus.PUBLISHED
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a check of a text found; without `problems` it can be registered."""
+
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +179,44 @@ class DefinitionEntry:
     etag: str
     published_at: datetime | None = None
     warnings: tuple[Problem, ...] = ()
+
+    @property
+    def summary(self) -> "DefinitionSummary":
+        """What lists show of it."""
+        return DefinitionSummary(
+            id=self.id,
+            name=self.definition.name,
+            description=self.definition.description,
+            version=self.definition.version,
+            type=self.definition.type,
+            auth_type=self.definition.auth_type,
+            method_count=len(self.definition.methods),
+            digest=self.definition.digest,
+            status=self.status,
+            created_at=self.created_at,
+            updated_at=self.updated_at,
+            etag=self.etag,
+            published_at=self.published_at,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionSummary:
+    """A definition as lists show it: without its methods and schemas."""
+
+    id: str
+    name: str
+    description: str
+    version: str
+    type: str
+    auth_type: str
+    method_count: int
+    digest: str
+    status: DefinitionStatus
+    created_at: datetime
+    updated_at: datetime
+    etag: str
+    published_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +256,24 @@ class Target:
 
     instance: Instance
     definition: Definition
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionFilter:
+    """Which definitions; `search` is part of name or description, in any case of letters."""
+
+    search: str = ""
+    status: DefinitionStatus | None = None
+    type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceFilter:
+    """Which instances: `search` is part of the name, in any case of letters."""
+
+    search: str = ""
+    status: InstanceStatus | None = None
+    definition_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

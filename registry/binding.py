@@ -1,0 +1,133 @@
+"""How a method is bound to HTTP: as written, or else by convention."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from registry.fields import Fields
+from registry.model import HttpBinding, Schema
+from registry.problems import pointer
+from registry.schemas import properties_of
+from registry.templates import MalformedTemplate, header_variables, uri_variables
+
+HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")  # RFC 9110 §5.6.2
+_VERBS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+_BODILESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
+_BODIES: Final = ("json", "form", "none")
+_LATER_BODIES: Final = frozenset({"multipart", "text"})
+_OURS: Final = frozenset(
+    {"connection", "content-length", "host", "keep-alive", "te", "trailer", "transfer-encoding"}
+    | {"upgrade", "proxy-connection", "expect"}
+)
+_FIRST_WORD: Final = re.compile(r"[A-Z]?[a-z]*")
+_CONVENTION: Final = {
+    **dict.fromkeys(("get", "list", "search", "find", "fetch", "read"), "GET"),
+    **dict.fromkeys(("delete", "remove"), "DELETE"),
+    **dict.fromkeys(("update", "replace"), "PUT"),
+    "patch": "PATCH",
+}
+
+
+def by_convention(method_name: str, definition_type: str) -> HttpBinding:
+    """Bind a method that doesn't say how: the verb by its first word, the path by its name.
+
+    GraphQL has one place and one verb for everything.
+    """
+    if definition_type == "graphql":
+        return HttpBinding("POST", "", by_convention=True)
+    first = _FIRST_WORD.match(method_name)
+    verb = _CONVENTION.get(first.group().lower() if first else "", "POST")
+    body = "none" if verb in _BODILESS else "json"
+    return HttpBinding(verb, f"/{method_name}", body=body, by_convention=True)
+
+
+def read_binding(http: Fields, param_schema: Schema) -> HttpBinding:
+    """Read a method's `http`."""
+    http.required("method", "path")
+    verb = _verb(http)
+    parameters = properties_of(param_schema)
+    binding = HttpBinding(
+        method=verb,
+        path=_path(http, parameters),
+        headers=_headers(http, parameters),
+        body=_body(http, "none" if verb in _BODILESS else "json"),
+        idempotency_header=_header_name(http, "idempotencyHeader"),
+    )
+    http.rest(())
+    return binding
+
+
+def _verb(http: Fields) -> str:
+    written = http.text("method", "GET")
+    verb = written.upper()
+    if verb not in _VERBS:
+        http.refuse("method", f"must be one of {', '.join(_VERBS)}")
+    return verb
+
+
+def _path(http: Fields, parameters: Mapping[str, Any] | None) -> str:
+    path = http.text("path")
+    try:
+        names = uri_variables(path)
+    except MalformedTemplate as error:
+        http.refuse("path", f"is no RFC 6570 template: {error}")
+        return path
+    if path and not path.startswith(("/", "{/", "{?", "?")):
+        http.refuse("path", 'must start with "/"')
+    if path.startswith("//"):
+        http.refuse("path", 'must start with one "/" only')
+    if "#" in path:
+        http.refuse("path", "must have no fragment; it would never be sent")
+    _check_parameters(http, "path", names, parameters)
+    return path
+
+
+def _check_parameters(
+    http: Fields, field: str, names: tuple[str, ...], parameters: Mapping[str, Any] | None
+) -> None:
+    if parameters is None:
+        return
+    for name in dict.fromkeys(names):
+        if name not in parameters:
+            http.refuse(field, f"uses {{{name}}}, which is no property of the method's paramSchema")
+
+
+def _headers(http: Fields, parameters: Mapping[str, Any] | None) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for name, value in http.items("headers"):
+        problem = _header_problem(name, value)
+        if problem:
+            http.findings.refuse(http.at("headers") + pointer(name), problem)
+            continue
+        headers[name] = value
+        _check_parameters(http, "headers", header_variables(value), parameters)
+    return headers
+
+
+def _header_problem(name: str, value: Any) -> str:
+    if not HEADER_NAME.fullmatch(name):
+        return "is no name of a header"
+    if name.lower() in _OURS:
+        return "is set by the service itself"
+    if not isinstance(value, str):
+        return "must be a text"
+    try:
+        header_variables(value)
+    except MalformedTemplate as error:
+        return f"is no RFC 6570 template of visible ASCII: {error}"
+    return ""
+
+
+def _header_name(http: Fields, field: str) -> str:
+    name = http.text(field)
+    if name and (not HEADER_NAME.fullmatch(name) or name.lower() in _OURS):
+        http.refuse(field, "must be the name of a header, such as Idempotency-Key")
+    return name
+
+
+def _body(http: Fields, default: str) -> str:
+    written = http.raw("body")
+    if isinstance(written, str) and written in _LATER_BODIES:
+        http.refuse("body", f"{written} is not available yet; use {', '.join(_BODIES)}")
+        return default
+    return http.word("body", _BODIES, default)

@@ -1,0 +1,270 @@
+"""Instances: connecting a tenant to a definition, and keeping that connection's config."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from weakref import WeakValueDictionary
+
+from registry import pages
+from registry.config import completed, config_problems, name_problems
+from registry.definitions import Definitions
+from registry.errors import (
+    DefinitionNotOffered,
+    InvalidInstance,
+    StaleEtag,
+    no_instance,
+    stale,
+)
+from registry.etags import first_etag, next_etag
+from registry.ids import INSTANCE_PREFIX, Ids, is_id
+from registry.model import (
+    Definition,
+    DefinitionEntry,
+    DefinitionStatus,
+    Instance,
+    InstanceError,
+    InstanceFilter,
+    InstanceStatus,
+    Page,
+    PageRequest,
+    Problem,
+    Target,
+)
+from registry.ports import Clock, InstanceListener, InstanceStore, SecretVault
+from registry.problems import as_details, summary
+from registry.secrecy import Secrecy
+
+_OFFERED: Final = frozenset({DefinitionStatus.PUBLISHED, DefinitionStatus.DEPRECATED})
+_AWAITS_CONSENT: Final = frozenset({"oauth2"})
+_CURED_BY_CONFIG: Final = frozenset(
+    {
+        InstanceStatus.PENDING_CONFIGURATION,
+        InstanceStatus.AUTH_ERROR,
+        InstanceStatus.CONFIG_ERROR,
+    }
+)
+_ATTEMPTS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceChange:
+    """What to change: the name, fields of the config (None removes one), only at this etag."""
+
+    name: str | None = None
+    config: Mapping[str, Any] | None = None
+    etag: str = ""
+
+
+class Instances:
+    """Everything one can do with instances. Ids of other tenants are ids of nothing.
+
+    Secrets are handed to the vault before a row is written, and removed before it goes: no secret
+    outlives its instance, and none is missing because a row came first.
+    """
+
+    def __init__(
+        self,
+        store: InstanceStore,
+        definitions: Definitions,
+        vault: SecretVault,
+        clock: Clock,
+        listener: InstanceListener = lambda _tenant, _instance_id: None,
+    ) -> None:
+        self._store = store
+        self._definitions = definitions
+        self._vault = vault
+        self._clock = clock
+        self._changed = listener
+        self._ids = Ids(INSTANCE_PREFIX, clock)
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def create(
+        self, tenant: str, definition_id: str, name: str, config: Mapping[str, Any]
+    ) -> Instance:
+        """Connect to a definition that is offered; the answer has no secrets.
+
+        Raises `DefinitionNotFound`, `DefinitionNotOffered`, and `InvalidInstance` with every
+        problem of the name and of the config.
+        """
+        entry = await self._definitions.get(tenant, definition_id)
+        if entry.status not in _OFFERED:
+            message = f"The definition is {entry.status}; instances are made of published ones"
+            raise DefinitionNotOffered(message, id=entry.id, status=entry.status)
+        whole = completed(config, entry.definition)
+        _refuse(*name_problems(name), *config_problems(whole, entry.definition))
+        instance = self._new(entry, name, whole)
+        await self._vault.update(tenant, instance.id, whole, ())
+        try:
+            await self._store.add(instance)
+        except BaseException:
+            await self._vault.delete(tenant, instance.id)
+            raise
+        self._changed(tenant, instance.id)
+        return instance
+
+    async def get(self, tenant: str, instance_id: str) -> Instance:
+        """Answer one. Raises `InstanceNotFound`."""
+        if not is_id(instance_id):
+            raise no_instance(instance_id)
+        return await self._store.get(tenant, instance_id)
+
+    async def list(
+        self, tenant: str, chosen: InstanceFilter, request: PageRequest
+    ) -> Page[Instance]:
+        """Answer a page, newest first. Raises `InvalidPageRequest`."""
+        pages.check(request, chosen.search)
+        if chosen.definition_id and not is_id(chosen.definition_id):
+            return Page((), 0, request)
+        return await self._store.list(tenant, chosen, request)
+
+    async def update(self, tenant: str, instance_id: str, change: InstanceChange) -> Instance:
+        """Change the name or fields of the config; a secret that is not sent stays as it is.
+
+        Raises `InstanceNotFound`, `InvalidInstance`, and `StaleEtag` when an etag is given and
+        somebody else wrote in between. Without one, the change is made to what others wrote.
+        """
+        async with self._lock(instance_id):
+            for _ in range(_ATTEMPTS):
+                current = await self.get(tenant, instance_id)
+                if change.etag not in {"", current.etag}:
+                    raise stale(instance_id)
+                try:
+                    changed = await self._write(current, change)
+                except StaleEtag:
+                    continue
+                self._changed(tenant, instance_id)
+                return changed
+        raise stale(instance_id)
+
+    async def delete(self, tenant: str, instance_id: str) -> None:
+        """Remove an instance, its secrets first. Raises `InstanceNotFound`."""
+        async with self._lock(instance_id):
+            await self.get(tenant, instance_id)
+            await self._vault.delete(tenant, instance_id)
+            await self._store.delete(tenant, instance_id)
+        self._changed(tenant, instance_id)
+
+    async def set_status(
+        self,
+        tenant: str,
+        instance_id: str,
+        status: InstanceStatus,
+        error: InstanceError | None = None,
+    ) -> Instance:
+        """Say whether an instance can be used, and if not, why. Raises `InstanceNotFound`."""
+        for _ in range(_ATTEMPTS):
+            current = await self.get(tenant, instance_id)
+            if (current.status, current.error) == (status, error):
+                return current
+            changed = self._with_status(current, status, error)
+            try:
+                await self._store.replace(changed, current.etag)
+            except StaleEtag:
+                continue
+            self._changed(tenant, instance_id)
+            return changed
+        raise stale(instance_id)
+
+    async def resolve(self, tenant: str, instance_id: str) -> Target:
+        """Answer an instance with the content of its definition. Raises `InstanceNotFound`."""
+        instance = await self.get(tenant, instance_id)
+        definition = await self._definitions.content(tenant, instance.definition_digest)
+        return Target(instance, definition)
+
+    def _lock(self, instance_id: str) -> asyncio.Lock:
+        # The vault and the store cannot be written as one: writers of this process take turns.
+        return self._locks.setdefault(instance_id, asyncio.Lock())
+
+    def _new(self, entry: DefinitionEntry, name: str, whole: Mapping[str, Any]) -> Instance:
+        definition = entry.definition
+        public, secret = Secrecy(definition.config_schema).split(whole)
+        waits = definition.auth_type in _AWAITS_CONSENT
+        now = self._clock()
+        return Instance(
+            id=self._ids.new(),
+            tenant=entry.tenant,
+            definition_id=entry.id,
+            definition_digest=definition.digest,
+            name=name,
+            status=InstanceStatus.PENDING_AUTHENTICATION if waits else InstanceStatus.CONNECTED,
+            config=public,
+            created_at=now,
+            updated_at=now,
+            etag=first_etag(),
+            secret_fields=tuple(secret),
+            last_connected_at=None if waits else now,
+        )
+
+    async def _write(self, current: Instance, change: InstanceChange) -> Instance:
+        changed = replace(current, updated_at=self._clock(), etag=next_etag(current.etag))
+        problems: list[Problem] = []
+        if change.name is not None:
+            problems += name_problems(change.name)
+            changed = replace(changed, name=change.name)
+        if change.config is None:
+            _refuse(*problems)
+        else:
+            definition = await self._definitions.content(current.tenant, current.definition_digest)
+            revision = _revise(current, change.config, definition)
+            _refuse(*problems, *config_problems(revision.whole, definition, revision.kept))
+            changed = self._reconfigured(changed, revision, definition)
+            await self._vault.update(current.tenant, current.id, revision.whole, revision.removed)
+        await self._store.replace(changed, current.etag)
+        return changed
+
+    def _reconfigured(
+        self, changed: Instance, revision: "_Revision", definition: Definition
+    ) -> Instance:
+        public, secret = Secrecy(definition.config_schema).split(revision.whole)
+        fields = (*revision.kept, *(name for name in secret if name not in revision.kept))
+        changed = replace(changed, config=public, secret_fields=fields)
+        if changed.status in _CURED_BY_CONFIG and definition.auth_type not in _AWAITS_CONSENT:
+            return self._with_status(changed, InstanceStatus.CONNECTED, None, changed.etag)
+        return changed
+
+    def _with_status(
+        self,
+        current: Instance,
+        status: InstanceStatus,
+        error: InstanceError | None,
+        etag: str = "",
+    ) -> Instance:
+        now = self._clock()
+        connects = status is InstanceStatus.CONNECTED and status is not current.status
+        return replace(
+            current,
+            status=status,
+            error=error,
+            updated_at=now,
+            etag=etag or next_etag(current.etag),
+            last_connected_at=now if connects else current.last_connected_at,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Revision:
+    """A config after a change: all fields that are known, secrets that stay, fields that go."""
+
+    whole: Mapping[str, Any]
+    kept: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+def _revise(current: Instance, sent: Mapping[str, Any], definition: Definition) -> _Revision:
+    """Merge as RFC 7396 does, at the top level only."""
+    kept = tuple(name for name in current.secret_fields if name not in sent)
+    gone = {name for name in sent if sent[name] is None}
+    merged = {**current.config, **sent}
+    given = {name: value for name, value in merged.items() if name not in gone}
+    whole = {
+        name: value for name, value in completed(given, definition).items() if name not in kept
+    }
+    removed = tuple(name for name in sent if name in gone and name not in whole)
+    return _Revision(whole, kept, removed)
+
+
+def _refuse(*problems: Problem) -> None:
+    if problems:
+        message = f"The instance is not valid: {summary(problems)}"
+        raise InvalidInstance(message, problems=as_details(problems))
