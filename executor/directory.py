@@ -1,0 +1,72 @@
+"""A directory that remembers what it was told, for a moment."""
+
+import asyncio
+from collections.abc import Callable
+from time import monotonic
+
+from executor.lru import LeastRecentlyUsed
+from executor.ports import Directory
+from registry.model import Target
+
+Key = tuple[str, str]
+
+LONGEST_SECONDS = 1.0
+MOST_INSTANCES = 10_000
+
+
+class CachedDirectory:
+    """Keeps targets for at most a second; `forget` drops one at once.
+
+    Simultaneous questions for one instance are asked once. Failures are not kept.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        *,
+        seconds: float = LONGEST_SECONDS,
+        size: int = MOST_INSTANCES,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._directory = directory
+        self._seconds = min(seconds, LONGEST_SECONDS)
+        self._clock = clock
+        self._kept: LeastRecentlyUsed[Key, tuple[float, Target]] = LeastRecentlyUsed(size)
+        self._loading: dict[Key, asyncio.Task[Target]] = {}
+
+    async def resolve(self, tenant: str, instance_id: str) -> Target:
+        """Answer the instance and its definition; raises the registry's `InstanceNotFound`."""
+        key = (tenant, instance_id)
+        kept = self._kept.get(key)
+        if kept is not None and self._clock() < kept[0]:
+            return kept[1]
+        task = self._loading.get(key)
+        if task is None:
+            # A task of its own: one caller that gives up must not fail the others.
+            task = asyncio.create_task(self._load(key))
+            self._loading[key] = task
+            task.add_done_callback(_retrieve)
+        return await asyncio.shield(task)
+
+    def forget(self, tenant: str, instance_id: str) -> None:
+        """Drop an instance, and what is being read about it this moment."""
+        self._kept.drop((tenant, instance_id))
+        self._loading.pop((tenant, instance_id), None)
+
+    async def _load(self, key: Key) -> Target:
+        task = asyncio.current_task()
+        asked_at = self._clock()
+        try:
+            target = await self._directory.resolve(*key)
+            if self._loading.get(key) is task:
+                self._kept.put(key, (asked_at + self._seconds, target))
+            return target
+        finally:
+            if self._loading.get(key) is task:
+                del self._loading[key]
+
+
+def _retrieve(task: asyncio.Task[Target]) -> None:
+    """Look at the failure of a task whose callers have all gone, so that it is not reported."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,141 @@
+"""What an upstream's answer means: judged by one table, then read."""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+import orjson
+
+from credentials.model import Authorization
+from executor.errors import (
+    CredentialsRefused,
+    ExecutorError,
+    Postponed,
+    UpstreamFailed,
+    UpstreamRateLimited,
+    UpstreamUnavailable,
+)
+from executor.json_text import dump
+from executor.model import HttpResponse
+from executor.redaction import Redaction
+from executor.retry_after import retry_after_ms
+
+QUOTED = 2048
+REDIRECTION = 3
+NULL = b"null"
+
+Outcome = type[ExecutorError] | None
+
+OUTCOMES: Mapping[int, Outcome] = MappingProxyType(
+    {
+        401: CredentialsRefused,
+        429: UpstreamRateLimited,
+        502: UpstreamUnavailable,
+        503: UpstreamUnavailable,
+        504: UpstreamUnavailable,
+    }
+)
+CLASSES: Mapping[int, Outcome] = MappingProxyType({2: None})
+MESSAGES: Mapping[type[ExecutorError], str] = MappingProxyType(
+    {
+        CredentialsRefused: "the upstream refused our credentials",
+        UpstreamRateLimited: "the upstream's rate limit is used up",
+        UpstreamUnavailable: "the upstream is not available for the moment",
+        UpstreamFailed: "the upstream answered with an error",
+    }
+)
+
+_JSON = re.compile(r"[^/;\s]+/(?:[^/;\s]+[+-])?json", re.IGNORECASE)
+_CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\";\s]+)", re.IGNORECASE)
+_UTF8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
+_BOM = b"\xef\xbb\xbf"
+
+
+def judge(
+    response: HttpResponse, authorization: Authorization, clock: Callable[[], datetime]
+) -> None:
+    """Return for a success; else raise what the status stands for, quoting the scrubbed answer."""
+    status = response.status
+    outcome = OUTCOMES.get(status, CLASSES.get(status // 100, UpstreamFailed))
+    if outcome is None:
+        return
+    message = f"{MESSAGES[outcome]} ({status})"
+    details = {"statusCode": status, **_quotation(response, authorization)}
+    if status // 100 == REDIRECTION:
+        location = response.header("location") or ""
+        where = Redaction(authorization).text(location.partition("?")[0].partition("#")[0])
+        message = f"the upstream points elsewhere ({status}), and redirects are not followed"
+        details["location"] = _without_userinfo(where)
+    if issubclass(outcome, Postponed):
+        wait = retry_after_ms(response.headers, clock())
+        raise outcome(message, retry_after_ms=wait, **details)
+    raise outcome(message, **details)
+
+
+def read(response: HttpResponse, authorization: Authorization) -> tuple[bytes, Any]:
+    """Answer the JSON text of a success, its bytes as they came, and the value parsed from it.
+
+    An empty answer is `null`.
+
+    Raises `UpstreamFailed` for what is no JSON.
+    """
+    body = response.body.removeprefix(_BOM)
+    if response.status in {204, 205} or not body or body.isspace():
+        return NULL, None
+    content_type = response.header("content-type") or ""
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type and not _JSON.fullmatch(media_type):
+        raise UpstreamFailed(
+            f"the upstream answered {media_type} where JSON was expected",
+            statusCode=response.status,
+            **_quotation(response, authorization),
+        )
+    try:
+        body = _utf8(body, content_type)
+        return body, orjson.loads(body)
+    except ValueError as error:
+        raise UpstreamFailed(
+            f"the upstream's answer is no valid JSON: {error}",
+            statusCode=response.status,
+            **_quotation(response, authorization),
+        ) from None
+
+
+def facts(response: HttpResponse) -> bytes:
+    """Write what a responseTransform may know of the answer: its status and headers."""
+    headers: dict[str, str] = {}
+    for name, value in response.headers:
+        key = name.lower()
+        headers[key] = f"{headers[key]}, {value}" if key in headers else value
+    return b'{"status":%d,"headers":%b}' % (response.status, dump(headers))
+
+
+def _utf8(body: bytes, content_type: str) -> bytes:
+    match = _CHARSET.search(content_type) if ";" in content_type else None
+    if match is None or match[1].lower() in _UTF8:
+        return body
+    try:
+        return body.decode(match[1]).encode()
+    except LookupError:
+        raise ValueError(f"the charset {match[1]} is not known") from None
+
+
+def _quotation(response: HttpResponse, authorization: Authorization) -> dict[str, object]:
+    if not response.body:
+        return {}
+    redaction = Redaction(authorization)
+    if len(response.body) <= QUOTED:
+        try:
+            return {"response": redaction.value(orjson.loads(response.body))}
+        except ValueError:
+            pass
+    # A secret that begins inside the quotation must be seen whole before it is cut.
+    window = response.body[: (QUOTED + redaction.longest) * 4].decode("utf-8", "replace")
+    text = redaction.text(window[: QUOTED + redaction.longest])
+    return {"response": text if len(text) <= QUOTED else text[: QUOTED - 1] + "…"}
+
+
+def _without_userinfo(location: str) -> str:
+    return re.sub(r"//[^/]*@", "//***@", location)
