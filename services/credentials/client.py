@@ -1,0 +1,51 @@
+"""Credentials where they are kept elsewhere: the registry's vault and the executor's authorizer."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from google.protobuf.empty_pb2 import Empty
+
+from credentials.model import Authorization, AuthScheme, OutgoingRequest
+from protos.integration.v1 import credentials_service_pb2 as rpc
+from services.credentials import wire
+from services.registry.wire import json_value
+from services.runtime.channel import Peer
+
+SERVICE = "/integration.v1.CredentialService"
+
+
+class CredentialsClient:
+    """The registry's `SecretVault` and the executor's `Authorizer` over gRPC."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+
+    async def update(
+        self, tenant: str, instance_id: str, fields: Mapping[str, Any], removed: Collection[str]
+    ) -> None:
+        """Set and remove fields of an instance's credentials."""
+        request = rpc.UpdateCredentialsRequest(
+            instance_id=instance_id, fields=json_value(dict(fields)), removed=list(removed)
+        )
+        answer = rpc.UpdateCredentialsResponse
+        await self._peer.call(f"{SERVICE}/UpdateCredentials", request, answer, tenant)
+
+    async def delete(self, tenant: str, instance_id: str) -> None:
+        """Forget an instance's credentials."""
+        request = rpc.DeleteCredentialsRequest(instance_id=instance_id)
+        await self._peer.call(f"{SERVICE}/DeleteCredentials", request, Empty, tenant)
+
+    async def authorize(
+        self, tenant: str, instance_id: str, scheme: AuthScheme, request: OutgoingRequest
+    ) -> Authorization:
+        """Answer what to add to one request."""
+        message = rpc.AuthorizeRequest(
+            instance_id=instance_id,
+            scheme=wire.scheme(scheme),
+            method=request.method,
+            url=request.url,
+        )
+        answer = await self._peer.call(
+            f"{SERVICE}/Authorize", message, rpc.AuthorizeResponse, tenant
+        )
+        return wire.authorization_model(answer)

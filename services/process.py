@@ -1,0 +1,132 @@
+"""One process: starts its parts, says where they are, and stops them in order on a signal."""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import uvloop
+from aiohttp import web
+
+from services.gateway.app import Gateway
+from services.keys import Keys, load_keys, make_data_dir
+from services.runtime import telemetry
+from services.runtime.health import ready
+from services.runtime.server import GrpcServer, ServerOptions
+from services.settings import InvalidSettings, Settings
+from services.wiring import DESCRIPTORS, System, assembled, migrated
+
+log = logging.getLogger("integration.process")
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Where a running process listens: ports, 0 for what it does not serve."""
+
+    system: System
+    keys: Keys
+    rest_port: int = 0
+    grpc_port: int = 0
+
+
+def run(settings: Settings, names: Collection[str]) -> int:
+    """Serve until SIGTERM or SIGINT; answers the exit code."""
+    telemetry.configure(settings.log_level, settings.log_format)
+    return uvloop.run(_serve(settings, names))
+
+
+def migrate_databases(settings: Settings) -> int:
+    """Bring the databases to this release's schema; answers the exit code."""
+    make_data_dir(settings)
+    asyncio.run(migrated(settings))
+    sys.stdout.write("The databases are at this release's schema.\n")
+    return 0
+
+
+@asynccontextmanager
+async def running(settings: Settings, names: Collection[str]) -> AsyncIterator[Running]:
+    """Run the named parts; on leaving, refuse new calls, let running ones finish, and let go.
+
+    Raises `InvalidSettings` for what cannot be started as it is set.
+    """
+    make_data_dir(settings)
+    keys = load_keys(settings)
+    async with (
+        assembled(settings, names, keys) as system,
+        _grpc(settings, system) as grpc_port,
+        _rest(settings, names, system) as rest_port,
+    ):
+        yield Running(system, keys, rest_port, grpc_port)
+
+
+async def _serve(settings: Settings, names: Collection[str]) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running(settings, names) as process:
+        _greet(settings, process)
+        await stop.wait()
+        log.info("stopping: running calls may finish")
+    return 0
+
+
+@asynccontextmanager
+async def _grpc(settings: Settings, system: System) -> AsyncIterator[int]:
+    if not system.services:
+        yield 0
+        return
+    options = ServerOptions(
+        address=settings.grpc,
+        max_concurrent_rpcs=settings.max_concurrent_rpcs,
+        reflection=settings.reflection,
+        drain_seconds=settings.drain_seconds,
+    )
+    server = GrpcServer(system.services, system.endpoints, options)
+    try:
+        await server.start()
+    except OSError as error:
+        raise InvalidSettings([f"grpc: {error}"]) from error
+    try:
+        yield server.port
+    finally:
+        await server.stop()
+
+
+@asynccontextmanager
+async def _rest(settings: Settings, names: Collection[str], system: System) -> AsyncIterator[int]:
+    if "gateway" not in names:
+        yield 0
+        return
+    gateway = Gateway(list(DESCRIPTORS.values()), system.dispatch, ready=ready(system.channels))
+    runner = web.ServerRunner(gateway.server(), shutdown_timeout=settings.drain_seconds)
+    await runner.setup()
+    host, _, port = settings.rest.rpartition(":")
+    try:
+        await web.TCPSite(runner, host.strip("[]"), int(port)).start()
+    except OSError as error:
+        await runner.cleanup()
+        raise InvalidSettings(
+            [f"rest: cannot listen on {settings.rest}: {error.strerror}"]
+        ) from error
+    try:
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+def _greet(settings: Settings, process: Running) -> None:
+    lines = ["Integration Service is ready."]
+    if process.rest_port:
+        lines.append(f"  REST       http://{settings.rest.rpartition(':')[0]}:{process.rest_port}")
+    if process.grpc_port:
+        lines.append(f"  gRPC       {settings.grpc.rpartition(':')[0]}:{process.grpc_port}")
+    lines.append(f"  data       {settings.data_dir}")
+    if process.keys.admin_is_new:
+        lines.append(f"  admin key  {process.keys.admin}")
+        lines.append(f"             shown this once; kept in {settings.data_dir / 'admin-key'}")
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()

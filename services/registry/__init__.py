@@ -1,0 +1,1 @@
+"""The registry over gRPC: servicer, client, and the conversions between model and contract."""

@@ -1,0 +1,34 @@
+"""The registry where it runs elsewhere: what the executor needs of it."""
+
+from protos.integration.v1 import registry_service_pb2 as rpc
+from registry.model import Definition, Target
+from registry.parse import parse_document
+from services.registry import wire
+from services.runtime.channel import Peer
+
+SERVICE = "/integration.v1.RegistryService"
+
+
+class RegistryClient:
+    """The executor's `Directory` over gRPC; a definition's content is fetched once per digest."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+        self._definitions: dict[str, Definition] = {}
+
+    async def resolve(self, tenant: str, instance_id: str) -> Target:
+        """Answer the instance and its definition; raises the registry's `InstanceNotFound`."""
+        request = rpc.GetInstanceRequest(id=instance_id)
+        message = await self._peer.call(f"{SERVICE}/GetInstance", request, rpc.Instance, tenant)
+        instance = wire.instance_model(message, tenant)
+        return Target(instance, await self._definition(tenant, instance.definition_digest))
+
+    async def _definition(self, tenant: str, digest: str) -> Definition:
+        known = self._definitions.get(digest)
+        if known is None:
+            request = rpc.GetDefinitionContentRequest(digest=digest)
+            content = await self._peer.call(
+                f"{SERVICE}/GetDefinitionContent", request, rpc.DefinitionContent, tenant
+            )
+            known = self._definitions[digest] = parse_document(content.document.utf8)
+        return known

@@ -1,0 +1,89 @@
+"""What happens around every rpc, in one order for every door: errors, deadline, identity."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+
+from google.protobuf.message import Message
+
+from services.runtime.call import Call, current_call
+from services.runtime.dispatch import CallFailed
+from services.runtime.errors import CallTimedOut, is_ours, to_status
+from services.runtime.identity import KeyRing, PermissionDenied
+
+Endpoint = Callable[[Message, Call], Awaitable[Message]]
+Interceptor = Callable[[Endpoint], Endpoint]
+
+# The component that does the work knows in which phase time ran out, so it gets to speak first.
+DEADLINE_GRACE = 0.1
+
+log = logging.getLogger("integration.calls")
+
+
+def chain(endpoint: Endpoint, *interceptors: Interceptor) -> Endpoint:
+    """Put the interceptors around the endpoint, the first outermost."""
+    for interceptor in reversed(interceptors):
+        endpoint = interceptor(endpoint)
+    return endpoint
+
+
+def errors(endpoint: Endpoint) -> Endpoint:
+    """Turn every error into a status; what is not ours is logged and shown as an error id only."""
+
+    async def intercepted(request: Message, call: Call) -> Message:
+        call.request_id = call.metadata.get("x-request-id") or secrets.token_hex(8)
+        try:
+            return await endpoint(request, call)
+        except CallFailed:
+            raise
+        except Exception as error:
+            raise _failed(error, call) from error
+
+    return intercepted
+
+
+def _failed(error: Exception, call: Call) -> CallFailed:
+    status = to_status(error, call.request_id)
+    facts = {"method": call.method, "request_id": call.request_id, "tenant": call.tenant}
+    if is_ours(error):
+        log.info("call failed: %s", type(error).__name__, extra=facts)
+    else:
+        log.error("call broke: %s", status.message, exc_info=error, extra=facts)
+    return CallFailed(status)
+
+
+def deadline(endpoint: Endpoint) -> Endpoint:
+    """Refuse what is already too late, and stop what does not stop by itself."""
+
+    async def intercepted(request: Message, call: Call) -> Message:
+        if call.deadline is None:
+            return await endpoint(request, call)
+        if (call.remaining() or 0) <= 0:
+            raise CallTimedOut("The deadline passed before the call began.", phase="queue")
+        try:
+            async with asyncio.timeout_at(call.deadline + DEADLINE_GRACE):
+                return await endpoint(request, call)
+        except TimeoutError as error:
+            raise CallTimedOut("The deadline passed.", phase="run") from error
+
+    return intercepted
+
+
+def identity(keys: KeyRing, service_only: frozenset[str]) -> Interceptor:
+    """Let in who has a key; `service_only` rpcs are for our own services."""
+
+    def intercept(endpoint: Endpoint) -> Endpoint:
+        async def intercepted(request: Message, call: Call) -> Message:
+            call.caller = keys.authenticate(call.metadata)
+            if call.method in service_only and not call.caller.is_service:
+                raise PermissionDenied("This method is for the services themselves.")
+            token = current_call.set(call)
+            try:
+                return await endpoint(request, call)
+            finally:
+                current_call.reset(token)
+
+        return intercepted
+
+    return intercept

@@ -1,0 +1,231 @@
+"""Every setting of the service, read once from `INTEGRATION_*` variables and a TOML file.
+
+This is the only place that reads the environment. The object is frozen, checked whole, and every
+problem is named at once. A variable wins over the file, a flag of `serve` over both.
+"""
+
+import dataclasses
+import difflib
+import ipaddress
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+PREFIX = "INTEGRATION_"
+IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class InvalidSettings(Exception):
+    """The settings cannot be used; `problems` names each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def _setting(default: Any, doc: str, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"doc": doc, "secret": secret})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The service's settings. Names in a TOML file are these, in variables `INTEGRATION_<NAME>`."""
+
+    data_dir: Path = _setting(Path("data"), "Where keys and embedded databases live (made 0700).")
+    rest: str = _setting("127.0.0.1:8080", "HOST:PORT of the REST gateway.")
+    grpc: str = _setting("127.0.0.1:50051", "HOST:PORT of the gRPC server.")
+    database_url: str = _setting(
+        "", "SQLAlchemy URL of the registry's database; empty: SQLite in the data directory."
+    )
+    registry_address: str = _setting("", "HOST:PORT of the registry where it runs elsewhere.")
+    credentials_address: str = _setting("", "HOST:PORT of the credential service, likewise.")
+    transformer_address: str = _setting("", "HOST:PORT of the transformer, likewise.")
+    executor_address: str = _setting("", "HOST:PORT of the executor, likewise.")
+    admin_key: str = _setting("", "API key of tenant `default`; empty: from a file.", secret=True)
+    admin_key_file: Path | None = _setting(
+        None, "File with that key; by default <data-dir>/admin-key, made at first start."
+    )
+    service_key: str = _setting(
+        "", "Key that the services show each other; empty: from a file.", secret=True
+    )
+    service_key_file: Path | None = _setting(
+        None, "File with that key; by default <data-dir>/service-key, made at first start."
+    )
+    master_key_file: Path | None = _setting(
+        None, "File with the 32 bytes that seal the local credential store; <data-dir>/master-key."
+    )
+    egress_allow: tuple[IpNetwork, ...] = _setting(
+        (), "Private networks that upstreams may live in: CIDRs, separated by commas."
+    )
+    cache_dir: Path = _setting(
+        Path("~/.cache/integration-service").expanduser(),
+        "Where compiled transforms are cached (made 0700).",
+    )
+    default_timeout_ms: int = _setting(30_000, "Time for one execution, in milliseconds.")
+    transform_time_ms: int = _setting(100, "Time for one transform, in milliseconds.")
+    transform_memory_mb: int = _setting(32, "Memory for one transform, in MiB.")
+    max_request_mb: int = _setting(10, "Largest request body sent to an upstream, in MiB.")
+    max_response_mb: int = _setting(10, "Largest answer read from an upstream, in MiB, decoded.")
+    max_concurrent_rpcs: int = _setting(1000, "Calls served at once over gRPC; more are refused.")
+    drain_seconds: float = _setting(10.0, "How long running calls may finish after a stop signal.")
+    reflection: bool = _setting(default=True, doc="Serve gRPC reflection.")
+    log_level: str = _setting("info", "debug, info, warning or error.")
+    log_format: str = _setting("auto", "json, text, or auto: text on a terminal, else json.")
+
+    def database(self) -> str:
+        """Answer the registry's database URL."""
+        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'registry.db'}"
+
+    def shown(self) -> dict[str, str]:
+        """Answer the effective settings as text, secrets masked."""
+        return {spec.name: self._shown(spec) for spec in dataclasses.fields(self)}
+
+    def _shown(self, spec: "dataclasses.Field[Any]") -> str:
+        value = getattr(self, spec.name)
+        if spec.metadata["secret"]:
+            return "***" if value else ""
+        if isinstance(value, tuple):
+            return ",".join(map(str, value))
+        if spec.name == "database_url":
+            return _without_password(value)
+        return "" if value is None else str(value)
+
+
+def load(flags: Mapping[str, object] | None = None, config: Path | None = None) -> Settings:
+    """Read the settings of this process; raises `InvalidSettings` with every problem."""
+    return parse(os.environ, _toml(config), flags or {})
+
+
+def parse(
+    environ: Mapping[str, str], file: Mapping[str, object], flags: Mapping[str, object]
+) -> Settings:
+    """Put settings together from their three sources; raises `InvalidSettings`."""
+    problems: list[str] = []
+    values: dict[str, object] = {}
+    variables = {
+        name.removeprefix(PREFIX).lower(): text
+        for name, text in environ.items()
+        if name.startswith(PREFIX)
+    }
+    sources = ((file, "{}"), (variables, "INTEGRATION_{}"), (flags, "--{}"))
+    for source, style in sources:
+        for name, value in source.items():
+            shown = style.format(name.upper() if source is variables else name.replace("_", "-"))
+            try:
+                values[name] = _converted(name, value)
+            except ValueError as error:
+                problems.append(f"{shown}: {error}")
+    settings = Settings(**values) if not problems else Settings()  # type: ignore[arg-type]
+    problems += [] if problems else _verify(settings)
+    if problems:
+        raise InvalidSettings(problems)
+    return settings
+
+
+def _toml(config: Path | None) -> Mapping[str, object]:
+    if config is None:
+        return {}
+    try:
+        return tomllib.loads(config.read_text())
+    except OSError as error:
+        raise InvalidSettings([f"{config}: cannot be read ({error.strerror})"]) from error
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidSettings([f"{config}: is no TOML ({error})"]) from error
+
+
+def _converted(name: str, value: object) -> object:
+    spec = next((spec for spec in dataclasses.fields(Settings) if spec.name == name), None)
+    if spec is None:
+        known = [spec.name for spec in dataclasses.fields(Settings)]
+        close = difflib.get_close_matches(name, known, n=1)
+        raise ValueError(
+            f"no such setting; did you mean {close[0]}?" if close else "no such setting"
+        )
+    return CONVERTERS[str(spec.type)](value)
+
+
+def _path(value: object) -> Path:
+    return Path(str(value)).expanduser()
+
+
+def _whole(value: object) -> int:
+    try:
+        number = int(str(value))
+    except ValueError:
+        raise ValueError(f"must be a whole number, not {value!r}") from None
+    if number <= 0:
+        raise ValueError(f"must be above 0, not {number}")
+    return number
+
+
+def _seconds(value: object) -> float:
+    try:
+        number = float(str(value))
+    except ValueError:
+        raise ValueError(f"must be a number of seconds, not {value!r}") from None
+    if not 0 <= number < float("inf"):
+        raise ValueError(f"must be 0 or more, not {number}")
+    return number
+
+
+def _flag(value: object) -> bool:
+    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    word = str(value).lower()
+    if word not in words:
+        raise ValueError(f"must be true or false, not {value!r}")
+    return words[word]
+
+
+def _networks(value: object) -> tuple[IpNetwork, ...]:
+    parts = value if isinstance(value, list) else str(value).split(",")
+    return tuple(ipaddress.ip_network(str(part).strip()) for part in parts if str(part).strip())
+
+
+CONVERTERS: dict[str, Callable[[object], object]] = {
+    "<class 'str'>": str,
+    "<class 'int'>": _whole,
+    "<class 'float'>": _seconds,
+    "<class 'bool'>": _flag,
+    "<class 'pathlib.Path'>": _path,
+    "pathlib.Path | None": _path,
+    str(tuple[IpNetwork, ...]): _networks,
+}
+
+LEVELS = ("debug", "info", "warning", "error")
+FORMATS = ("auto", "json", "text")
+ADDRESSES = (
+    "rest",
+    "grpc",
+    *(f"{name}_address" for name in ("registry", "credentials", "transformer", "executor")),
+)
+
+
+def _verify(settings: Settings) -> list[str]:
+    problems = [
+        f"{name}: must be HOST:PORT, not {value!r}"
+        for name in ADDRESSES
+        if (value := getattr(settings, name)) and not _is_address(value)
+    ]
+    if settings.log_level not in LEVELS:
+        problems.append(
+            f"log_level: must be one of {', '.join(LEVELS)}, not {settings.log_level!r}"
+        )
+    if settings.log_format not in FORMATS:
+        problems.append(
+            f"log_format: must be one of {', '.join(FORMATS)}, not {settings.log_format!r}"
+        )
+    return problems
+
+
+def _is_address(value: str) -> bool:
+    host, _, port = value.rpartition(":")
+    return bool(host) and port.isdecimal() and int(port) <= 65_535  # noqa: PLR2004 - ports have 16 bits
+
+
+def _without_password(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    user, at, host = rest.rpartition("@")
+    return f"{scheme}{separator}{user.partition(':')[0]}:***{at}{host}" if at else url

@@ -1,0 +1,230 @@
+"""The composition root: from settings to parts. The only place that names an adapter.
+
+A component that runs in this process is its local object; one that runs elsewhere is a client of
+its gRPC service. Both satisfy the same ports, so nothing else knows the difference.
+"""
+
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import grpc
+
+from credentials.manager import CredentialManager
+from credentials.stores.cached import CachedSecretStore
+from credentials.stores.local.engine import open_engine as open_credentials
+from credentials.stores.local.master_key import MasterKey, create_master_key, load_master_key
+from credentials.stores.local.migrate import migrate as migrate_credentials
+from credentials.stores.local.store import LocalSecretStore
+from executor.directory import CachedDirectory
+from executor.egress import EgressPolicy
+from executor.execute import Executor
+from executor.model import MEBIBYTE, ExecutorLimits
+from executor.ports import Directory
+from executor.sender import AiohttpSender
+from protos.integration.v1 import (
+    credentials_service_pb2,
+    executor_service_pb2,
+    registry_service_pb2,
+    transformer_service_pb2,
+)
+from registry.definitions import Definitions
+from registry.instances import Instances
+from registry.ports import InstanceListener
+from registry.stores.memory import MemoryDefinitionStore, MemoryInstanceStore
+from services.credentials.client import CredentialsClient
+from services.credentials.server import CredentialServicer
+from services.executor.server import ExecutorServicer
+from services.keys import Keys
+from services.registry.client import RegistryClient
+from services.registry.server import RegistryServicer
+from services.runtime import clock
+from services.runtime.channel import Peer, Remote, connect
+from services.runtime.dispatch import Dispatch
+from services.runtime.endpoints import Service, endpoints
+from services.runtime.inprocess import InProcess
+from services.runtime.interceptors import Endpoint
+from services.settings import InvalidSettings, Settings
+from services.transformer.client import TransformsClient
+from services.transformer.local import LocalTransforms
+from services.transformer.server import TransformerServicer
+from transformer.engines.wasm import new_engine
+from transformer.model import Limits
+from transformer.transform import Transformer
+
+# In an order in which each component comes after those it needs.
+DESCRIPTORS = {
+    "transformer": transformer_service_pb2.DESCRIPTOR.services_by_name["TransformerService"],
+    "credentials": credentials_service_pb2.DESCRIPTOR.services_by_name["CredentialService"],
+    "registry": registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"],
+    "executor": executor_service_pb2.DESCRIPTOR.services_by_name["ExecutorService"],
+}
+
+# Who calls whom. The gateway reaches what has REST routes.
+NEEDS: dict[str, frozenset[str]] = {
+    "registry": frozenset({"credentials", "transformer"}),
+    "credentials": frozenset(),
+    "transformer": frozenset(),
+    "executor": frozenset({"registry", "credentials", "transformer"}),
+    "gateway": frozenset({"registry", "executor"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """What a process is made of: what it serves, and a way to call every service.
+
+    `channels` lead to the components that run elsewhere.
+    """
+
+    services: tuple[Service, ...]
+    endpoints: Mapping[str, Endpoint]
+    dispatch: Dispatch
+    channels: Mapping[str, grpc.aio.Channel]
+
+
+@asynccontextmanager
+async def assembled(
+    settings: Settings, names: Collection[str], keys: Keys
+) -> AsyncIterator[System]:
+    """Put the named parts together; on leaving they are let go in reverse order.
+
+    Raises `InvalidSettings` for components that run elsewhere and have no address.
+    """
+    async with AsyncExitStack() as stack:
+        channels = _channels(settings, frozenset(names))
+        for open_channel in channels.values():
+            stack.push_async_callback(open_channel.close)
+        assembly = Assembly(settings, channels, keys.service, stack)
+        for name in DESCRIPTORS:
+            if name in names:
+                await assembly.add(name)
+        yield _system(assembly.services, channels, keys)
+
+
+def _channels(settings: Settings, names: frozenset[str]) -> dict[str, grpc.aio.Channel]:
+    elsewhere = sorted(frozenset().union(*(NEEDS[name] for name in names)) - names)
+    missing = [
+        f"{name}_address: needed, since the {name} does not run in this process"
+        for name in elsewhere
+        if not getattr(settings, f"{name}_address")
+    ]
+    if missing:
+        raise InvalidSettings(missing)
+    return {name: connect(getattr(settings, f"{name}_address")) for name in elsewhere}
+
+
+def _system(
+    services: list[Service], channels: Mapping[str, grpc.aio.Channel], keys: Keys
+) -> System:
+    table = endpoints(services, keys.ring())
+    remote = Remote({DESCRIPTORS[name]: open_channel for name, open_channel in channels.items()})
+    return System(tuple(services), table, InProcess(table, otherwise=remote), channels)
+
+
+class Assembly:
+    """Builds components one by one, each from those it needs: here, or at the end of a channel."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        channels: Mapping[str, grpc.aio.Channel],
+        service_key: str,
+        stack: AsyncExitStack,
+    ) -> None:
+        self.services: list[Service] = []
+        self._settings = settings
+        self._channels = channels
+        self._service_key = service_key
+        self._stack = stack
+        self._transforms: LocalTransforms | None = None
+        self._manager: CredentialManager | None = None
+        self._instances: Instances | None = None
+        self._changed: list[InstanceListener] = []
+
+    async def add(self, name: str) -> None:
+        """Build the component and serve it; those it needs have been added, or are elsewhere."""
+        adders = {
+            "transformer": self._add_transformer,
+            "credentials": self._add_credentials,
+            "registry": self._add_registry,
+            "executor": self._add_executor,
+        }
+        servicer = await adders[name]()
+        service_only: frozenset[str] = getattr(servicer, "service_only", frozenset())
+        self.services.append(Service(DESCRIPTORS[name], servicer, service_only))
+
+    async def _add_transformer(self) -> TransformerServicer:
+        settings = self._settings
+        limits = Limits(
+            time_ms=settings.transform_time_ms,
+            memory_bytes=settings.transform_memory_mb * MEBIBYTE,
+        )
+        transformer = Transformer(new_engine(settings.cache_dir), limits=limits)
+        self._stack.push_async_callback(transformer.close)
+        self._transforms = LocalTransforms(transformer, clock.now)
+        return TransformerServicer(transformer, clock.now)
+
+    async def _add_credentials(self) -> CredentialServicer:
+        database = self._settings.data_dir / "credentials.db"
+        master_key = _master_key(self._settings, is_first_start=not database.exists())
+        engine = open_credentials(f"sqlite+aiosqlite:///{database}")
+        self._stack.push_async_callback(engine.dispose)
+        await migrate_credentials(engine)
+        store = await LocalSecretStore.open(engine, master_key)
+        self._manager = CredentialManager(CachedSecretStore(store))
+        return CredentialServicer(self._manager)
+
+    async def _add_registry(self) -> RegistryServicer:
+        definitions = Definitions(MemoryDefinitionStore(), self._scripts(), clock.now)
+        self._instances = Instances(
+            MemoryInstanceStore(), definitions, self._vault(), clock.now, self._tell
+        )
+        return RegistryServicer(definitions, self._instances)
+
+    async def _add_executor(self) -> ExecutorServicer:
+        settings = self._settings
+        directory = CachedDirectory(self._directory())
+        self._changed.append(directory.forget)
+        sender = AiohttpSender(EgressPolicy(settings.egress_allow), self._executor_limits())
+        self._stack.push_async_callback(sender.close)
+        executor = Executor(
+            directory, self._vault(), self._scripts(), sender, self._executor_limits(), clock.now
+        )
+        return ExecutorServicer(executor)
+
+    def _executor_limits(self) -> ExecutorLimits:
+        settings = self._settings
+        return ExecutorLimits(
+            max_request_bytes=settings.max_request_mb * MEBIBYTE,
+            max_response_bytes=settings.max_response_mb * MEBIBYTE,
+            default_timeout=settings.default_timeout_ms / 1000,
+        )
+
+    def _tell(self, tenant: str, instance_id: str) -> None:
+        for listener in self._changed:
+            listener(tenant, instance_id)
+
+    def _scripts(self) -> LocalTransforms | TransformsClient:
+        return self._transforms or TransformsClient(self._peer("transformer"))
+
+    def _vault(self) -> CredentialManager | CredentialsClient:
+        return self._manager or CredentialsClient(self._peer("credentials"))
+
+    def _directory(self) -> Directory:
+        return self._instances or RegistryClient(self._peer("registry"))
+
+    def _peer(self, name: str) -> Peer:
+        remote = Remote({DESCRIPTORS[name]: self._channels[name]})
+        return Peer(remote, self._service_key)
+
+
+def _master_key(settings: Settings, *, is_first_start: bool) -> MasterKey:
+    path = settings.master_key_file or settings.data_dir / "master-key"
+    if is_first_start and not path.exists():
+        return create_master_key(path)
+    return load_master_key(path)
+
+
+async def migrated(settings: Settings) -> None:
+    """Bring the databases to this release's schema."""
