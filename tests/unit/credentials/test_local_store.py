@@ -213,9 +213,9 @@ async def test_corrupt_records_can_be_replaced(store: LocalSecretStore, database
 
 
 async def test_unavailable(tmp_path: Path) -> None:
-    """Tables that are not there, or a file that cannot be, are one same error for every verb."""
+    """A database without our tables and a file that is no database are the same error."""
     key = create_master_key(tmp_path / "master-key")
-    for path in (tmp_path / "empty.db", tmp_path / "no" / "such" / "directory.db"):
+    for path in (tmp_path / "empty.db", tmp_path / "master-key"):
         engine = open_engine(f"sqlite+aiosqlite:///{path}")
         with pytest.raises(StoreUnavailable):
             await LocalSecretStore.open(engine, key)
