@@ -28,10 +28,12 @@ class Trie(Generic[T]):
     def __init__(self) -> None:
         self._root: _Node[T] = _Node()
         self._verbs: set[str] = set()
+        self._longest_verb = 0
 
     def setdefault(self, template: Template, value: T) -> T:
         """Answer what a template of the same shape holds already, else put `value` there."""
         self._verbs.add(template.verb)
+        self._longest_verb = max(self._longest_verb, len(template.verb))
         return self._place(template.segments).ends.setdefault(template.verb, value)
 
     def find(self, segments: list[str], keys: list[str]) -> list[T]:
@@ -49,10 +51,11 @@ class Trie(Generic[T]):
         return found
 
     def _find_with_verb(self, segments: list[str], keys: list[str], found: list[T]) -> None:
-        raw, colon = segments[-1], -1
-        while not found and (colon := raw.find(":", colon + 1)) >= 0:
+        raw = segments[-1]
+        colon = len(raw) - self._longest_verb - 2
+        while not found and (colon := raw.find(":", max(colon + 1, 0))) >= 0:
             verb = raw[colon + 1 :]
-            if verb in self._verbs:
+            if verb and verb in self._verbs:
                 stem = raw[:colon]
                 key = keys[-1][: -len(verb) - 1]
                 path = ([*segments[:-1], stem], [*keys[:-1], key], verb)
@@ -81,16 +84,40 @@ def _collect(
     node: _Node[T], path: tuple[list[str], list[str], str], index: int, found: list[T]
 ) -> None:
     segments, keys, verb = path
-    if index == len(segments):
-        if verb in node.ends:
-            found.append(node.ends[verb])
-    else:
+    # Most nodes have one way on; only where there are more does the search fork.
+    while index < len(keys):
         literal = node.literals.get(keys[index])
-        if literal is not None:
-            _collect(literal, path, index + 1, found)
-        if node.one is not None and segments[index]:
-            _collect(node.one, path, index + 1, found)
+        one = node.one if segments[index] else None
+        if node.many or (literal and one):
+            _collect_branches(node, path, index, found)
+            return
+        following = literal or one
+        if following is None:
+            return
+        node = following
+        index += 1
+    if verb in node.ends:
+        found.append(node.ends[verb])
+    _collect_many(node, path, index, found)
+
+
+def _collect_branches(
+    node: _Node[T], path: tuple[list[str], list[str], str], index: int, found: list[T]
+) -> None:
+    segments, keys, _ = path
+    literal = node.literals.get(keys[index])
+    if literal is not None:
+        _collect(literal, path, index + 1, found)
+    if node.one is not None and segments[index]:
+        _collect(node.one, path, index + 1, found)
+    _collect_many(node, path, index, found)
+
+
+def _collect_many(
+    node: _Node[T], path: tuple[list[str], list[str], str], index: int, found: list[T]
+) -> None:
+    _, keys, verb = path
     for suffix, end in node.many.items():
-        first = len(segments) - len(suffix)
+        first = len(keys) - len(suffix)
         if verb in end.ends and first >= index and tuple(keys[first:]) == suffix:
             found.append(end.ends[verb])
