@@ -27,7 +27,7 @@ from registry.model import (
     ParsedDefinition,
     Verdict,
 )
-from registry.parse import examine, parse_document, transforms, with_path
+from registry.parse import TYPES, examine, parse_document, transforms, with_path
 from registry.ports import Clock, DefinitionStore, ScriptChecker
 from registry.problems import from_details, invalid_definition
 
@@ -97,6 +97,8 @@ class Definitions:
     ) -> Page[DefinitionSummary]:
         """Answer a page, newest first. Raises `InvalidPageRequest`."""
         pages.check(request, chosen.search)
+        if chosen.type not in {"", *TYPES}:
+            return Page((), 0, request)
         return await self._store.list(tenant, chosen, request)
 
     async def publish(self, tenant: str, definition_id: str) -> DefinitionEntry:

@@ -9,7 +9,8 @@ RegistryError
 ├── DefinitionExists        same name and version, other content
 ├── DefinitionNotOffered    an instance was asked of a draft or of an archived definition
 ├── StatusNotReachable      the definition's status doesn't lead to the one asked for
-└── StaleEtag               somebody else wrote in between
+├── StaleEtag               somebody else wrote in between
+└── StoreUnavailable        the database does not answer, or answers nonsense
 """
 
 
@@ -56,6 +57,10 @@ class StatusNotReachable(RegistryError):
 
 class StaleEtag(RegistryError):
     """Details: `id`."""
+
+
+class StoreUnavailable(RegistryError):
+    """No details; its cause is the database's own error, which is for the log alone."""
 
 
 def no_definition(definition_id: str) -> DefinitionNotFound:

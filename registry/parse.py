@@ -101,7 +101,7 @@ def _build(document: bytes, findings: Findings, check_schema: SchemaCheck) -> De
         methods=methods,
         document=document,
         digest=hashlib.sha256(document).hexdigest(),
-        description=top.text("description"),
+        description=_description(top),
         config_schema=config_schema,
         default_config=_default_config(top, secret),
         oauth2_config=read_oauth2(top, auth_type),
@@ -128,6 +128,13 @@ def _line(top: Fields, field: str) -> str:
         not text.strip() or len(text) > _LONGEST_NAME or _CONTROL.search(text)
     ):
         top.refuse(field, f"must have 1 to {_LONGEST_NAME} characters, none of them a control")
+    return text
+
+
+def _description(top: Fields) -> str:
+    text = top.text("description")
+    if "\x00" in text:
+        top.refuse("description", "must not have the character U+0000")
     return text
 
 

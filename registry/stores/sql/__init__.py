@@ -1,0 +1,1 @@
+"""Definitions and instances in SQLite or PostgreSQL."""

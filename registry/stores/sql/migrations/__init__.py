@@ -1,0 +1,1 @@
+"""How the registry's tables came to be, one revision after the other."""
