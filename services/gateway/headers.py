@@ -7,7 +7,7 @@ from secrets import token_hex
 from services.gateway.errors import InvalidRequest
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_TIMEOUT = re.compile(r"(\d{1,8})([HMSmun])")
+_TIMEOUT = re.compile(r"([0-9]{1,8})([HMSmun])")
 # gRPC over HTTP/2, "Timeout".
 _UNIT_SECONDS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 _FORWARDED = (

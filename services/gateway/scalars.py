@@ -20,8 +20,10 @@ from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 from services.gateway import json_text
 from services.gateway.errors import UnsupportedField
 
-_WHOLE = re.compile(r"-?\d{1,20}")
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_WHOLE = re.compile(r"-?[0-9]{1,20}")
+_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+# Turning megabytes of digits into a number takes quadratic time.
+_LONGEST_NUMBER = 400
 _TRUE = frozenset({"true", "True", "TRUE", "t", "T", "1"})
 _FALSE = frozenset({"false", "False", "FALSE", "f", "F", "0"})
 _SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
@@ -54,33 +56,36 @@ def _integer(low: int, high: int, to_json: Callable[[Any], bytes]) -> Scalar:
         return value
 
     def from_text(text: str) -> int:
-        if not _WHOLE.fullmatch(text):
-            raise ValueError(f"must be a whole number, not '{text[:40]}'")
-        return bounded(int(text))
+        return bounded(_whole(text, f"'{text[:40]}'"))
 
     def from_json(raw: bytes) -> int:
         if raw[:1] == b'"':
             return from_text(json_text.string(raw))
-        return bounded(_whole(raw))
+        return bounded(_whole(raw.decode(), json_text.kind(raw)))
 
     return Scalar(from_json, from_text, to_json)
 
 
-def _whole(raw: bytes) -> int:
-    text = raw.decode()
+def _whole(text: str, called: str) -> int:
+    """Read a whole number, also written as 1.0 or 1e2; `called` is what messages call it."""
     if _WHOLE.fullmatch(text):
         return int(text)
     if not _NUMBER.fullmatch(text):
-        raise ValueError(f"must be a whole number, not {json_text.kind(raw)}")
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        raise ValueError("is out of range") from None
-    if value and value.adjusted() > _MOST_DIGITS:
-        raise ValueError("is out of range")
+        raise ValueError(f"must be a whole number, not {called}")
+    value = _decimal(text)
     if value and (value.adjusted() < 0 or value % 1):
         raise ValueError(f"must be a whole number, not {text[:40]}")
     return int(value)
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        value = Decimal(text[: _LONGEST_NUMBER + 1])
+    except InvalidOperation:
+        raise ValueError("is out of range") from None
+    if len(text) > _LONGEST_NUMBER or (value and value.adjusted() > _MOST_DIGITS):
+        raise ValueError("is out of range")
+    return value
 
 
 def _double_from_text(text: str) -> float:
@@ -88,8 +93,8 @@ def _double_from_text(text: str) -> float:
         return _SPECIAL[text]
     if not _NUMBER.fullmatch(text):
         raise ValueError(f"must be a number, not '{text[:40]}'")
-    value = float(text)
-    if math.isinf(value):
+    value = float(text[: _LONGEST_NUMBER + 1])
+    if math.isinf(value) or len(text) > _LONGEST_NUMBER:
         raise ValueError("is out of range")
     return value
 

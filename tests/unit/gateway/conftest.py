@@ -111,7 +111,7 @@ def everything(compile_contract: Callable[[str], FileDescriptor]) -> FileDescrip
 def make(everything: FileDescriptor) -> Callable[..., Message]:
     """Makes a message of the contract with every kind of field."""
 
-    def made(name: str, **fields: Any) -> Message:
+    def made(name: str, /, **fields: Any) -> Message:
         return message_factory.GetMessageClass(everything.message_types_by_name[name])(**fields)
 
     return made
