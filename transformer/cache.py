@@ -18,8 +18,13 @@ class Entry:
 
     @property
     def size(self) -> int:
+        """About how many bytes it takes."""
         # A source may be held as 4 bytes per character.
-        return 4 * len(self.compiled.script.source) + len(self.compiled.bytecode) + _ENTRY_OVERHEAD_BYTES
+        return (
+            4 * len(self.compiled.script.source)
+            + len(self.compiled.bytecode)
+            + _ENTRY_OVERHEAD_BYTES
+        )
 
 
 class CompiledCache:

@@ -6,8 +6,11 @@ from transformer.model import Call, Compiled, Limits, Outcome, Script
 
 
 class Engine(Protocol):
-    """Runs scripts. Every method blocks the calling thread and may be called from any thread,
-    from several at a time; `close` once, after the last of them has returned."""
+    """Runs scripts.
+
+    Every method blocks the calling thread and may be called from any thread, from several at a
+    time; `close` once, after the last of them has returned.
+    """
 
     def compile(self, script: Script, limits: Limits) -> Compiled:
         """Turn a source into bytecode without running any of it.

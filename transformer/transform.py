@@ -50,8 +50,12 @@ class Transformer:
             entry = await self._compiled(script, self._limits)
             export = await self._workers.run(self._engine.inspect, entry.compiled, self._limits)
         except TransformFailed as failure:
-            return Diagnostics(ok=False, problems=(_problem(failure),), bytecode_bytes=0, export=None)
-        return Diagnostics(ok=True, problems=(), bytecode_bytes=len(entry.compiled.bytecode), export=export)
+            return Diagnostics(
+                ok=False, problems=(_problem(failure),), bytecode_bytes=0, export=None
+            )
+        return Diagnostics(
+            ok=True, problems=(), bytecode_bytes=len(entry.compiled.bytecode), export=export
+        )
 
     async def transform(self, script: Script, call: Call, limits: Limits | None = None) -> Outcome:
         """Call the script's transform with `call.input` and `call.context`.

@@ -21,14 +21,13 @@ _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 def load_or_build(
-    engine: wasmtime.Engine, directory: Path, key: str, build: Callable[[], bytes]
+    engine: wasmtime.Engine, path: Path, build: Callable[[], bytes]
 ) -> wasmtime.Module:
-    """The compiled module called `key`, from disk if a sound one is there.
+    """The compiled module of this path, from disk if a sound one is there.
 
     `build` makes the WebAssembly when it is not. A directory that cannot be written only costs
     the next start its time. Raises `EngineUnavailable` when others could have put files there.
     """
-    path = directory / f"{key}.cwasm"
     module = _load(engine, path)
     if module is None:
         module = wasmtime.Module(engine, build())
@@ -66,10 +65,11 @@ def refuse_foreign(directory: Path) -> None:
 def _store(path: Path, code: bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    partial = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(hashlib.sha256(code).digest() + code)
-        os.replace(name, path)
+        partial.replace(path)
     except BaseException:
-        os.unlink(name)
+        partial.unlink()
         raise

@@ -7,15 +7,15 @@ import wasmtime
 
 from transformer.engines import guest_io
 from transformer.engines.guest_io import Request, Status
-from transformer.engines.sandbox import PublicSandbox
+from transformer.engines.sandbox import PublicSandbox, export_of
 from transformer.engines.snapshot import with_image
 from transformer.errors import EngineUnavailable
 from transformer.model import Limits
 
 GUEST_DIRECTORY = Path(__file__).resolve().parent.parent / "guest"
 _SETUP_EXPORTS = frozenset({"_initialize", "open", "add_prelude"})
-_PLENTY = 1 << 40
-_UNLIMITED = Limits(ticks=_PLENTY // 1000, memory_bytes=_PLENTY, output_bytes=_PLENTY)
+_NEVER = 1 << 40
+_UNLIMITED = Limits(ticks=_NEVER, memory_bytes=_NEVER, output_bytes=_NEVER)
 
 
 def read_guest(path: Path) -> bytes:
@@ -24,7 +24,8 @@ def read_guest(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise EngineUnavailable(
-            f"the JavaScript engine is not built: cannot read {path} ({error.strerror}); run `make guest`",
+            f"the JavaScript engine is not built: {path} cannot be read ({error.strerror}); "
+            "run `make guest`",
             path=str(path),
         ) from error
 
@@ -34,57 +35,57 @@ def read_prelude(directory: Path = GUEST_DIRECTORY / "prelude") -> tuple[bytes, 
     return tuple(path.read_bytes() for path in sorted(directory.glob("*.js")))
 
 
-def make_base(engine: wasmtime.Engine, guest: bytes, prelude: Sequence[bytes], js_stack_bytes: int) -> bytes:
+def make_base(
+    engine: wasmtime.Engine, guest: bytes, prelude: Sequence[bytes], js_stack_bytes: int
+) -> bytes:
     """A module that starts where opening the runtime and loading the prelude end.
 
     Raises `EngineUnavailable` when the guest does not do its part.
     """
     try:
         module = wasmtime.Module(engine, guest)
-    except wasmtime.WasmtimeError as error:
+        if module.imports:
+            raise EngineUnavailable("the guest imports something of its host; run `make guest`")
+        bytecode = _compile_prelude(_opened(engine, module, js_stack_bytes), prelude)
+        image = _image_with(_opened(engine, module, js_stack_bytes), bytecode)
+        return with_image(guest, image, drop_exports=_SETUP_EXPORTS)
+    except (wasmtime.WasmtimeError, TypeError, ValueError) as error:
         raise EngineUnavailable(f"the guest does not load ({error}); run `make guest`") from error
-    if module.imports:
-        raise EngineUnavailable("the guest imports something: it must not; run `make guest`")
-    bytecode = _compile_prelude(engine, module, prelude, js_stack_bytes)
-    sandbox = _opened(engine, module, js_stack_bytes)
-    mailbox = sandbox.call("mailbox")
-    for code in (*bytecode, b""):
-        guest_io.send(sandbox, mailbox, Request(code), _UNLIMITED)
-        _expect_ok(sandbox, mailbox, sandbox.call("add_prelude"))
-    image = sandbox.read(0, sandbox.size())
-    sandbox.close()
-    return with_image(guest, image, drop_exports=_SETUP_EXPORTS)
 
 
 def _opened(engine: wasmtime.Engine, module: wasmtime.Module, js_stack_bytes: int) -> PublicSandbox:
     store = wasmtime.Store(engine)
-    store.set_epoch_deadline(_PLENTY)
+    store.set_epoch_deadline(_NEVER)
     instance = wasmtime.Instance(store, module, [])
+    export_of(instance.exports(store), "_initialize", wasmtime.Func)(store)
     sandbox = PublicSandbox(store, instance)
-    initialize = instance.exports(store)["_initialize"]
-    assert isinstance(initialize, wasmtime.Func)
-    initialize(store)
     sandbox.call("open", js_stack_bytes)
     return sandbox
 
 
-def _compile_prelude(
-    engine: wasmtime.Engine, module: wasmtime.Module, prelude: Sequence[bytes], js_stack_bytes: int
-) -> list[bytes]:
-    sandbox = _opened(engine, module, js_stack_bytes)
+def _compile_prelude(sandbox: PublicSandbox, prelude: Sequence[bytes]) -> list[bytes]:
     sandbox.call("enable_compiler")
-    mailbox = sandbox.call("mailbox")
-    compiled = []
-    for source in prelude:
-        guest_io.send(sandbox, mailbox, Request(source), _UNLIMITED)
-        compiled.append(_expect_ok(sandbox, mailbox, sandbox.call("compile")))
+    compiled = [_ask(sandbox, "compile", source) for source in prelude]
     sandbox.close()
     return compiled
 
 
-def _expect_ok(sandbox: PublicSandbox, mailbox: int, status: int) -> bytes:
+def _image_with(sandbox: PublicSandbox, prelude: Sequence[bytes]) -> bytes:
+    for code in (*prelude, b""):
+        _ask(sandbox, "add_prelude", code)
+    image = sandbox.read(0, sandbox.size())
+    sandbox.close()
+    return image
+
+
+def _ask(sandbox: PublicSandbox, function: str, first: bytes) -> bytes:
+    mailbox = sandbox.call("mailbox")
+    guest_io.send(sandbox, mailbox, Request(_UNLIMITED, first))
+    status = sandbox.call(function)
     reply = guest_io.receive(sandbox, mailbox)
     if status != Status.OK:
-        text = guest_io.error_text(sandbox, reply)
-        raise EngineUnavailable(f"the prelude does not load: {text.name}: {text.message} {text.stack}".strip())
+        failure = guest_io.failure(sandbox, reply, status)
+        raise EngineUnavailable(
+            f"the prelude does not load: {failure.name}: {failure.message} {failure.stack}".strip()
+        )
     return guest_io.output(sandbox, reply)

@@ -1,9 +1,11 @@
 """Turns what the guest reports into this component's errors."""
 
+from collections.abc import Callable, Iterable
+
 import wasmtime
 
 from transformer import errors, frames
-from transformer.engines.guest_io import PHASES, ErrorText, Reply, Status
+from transformer.engines.guest_io import PHASES, Failure, Status
 from transformer.engines.sandbox import GuestTrapped
 from transformer.model import ConsoleLine, Limits, Script
 
@@ -19,23 +21,58 @@ _CLASSES: dict[int, type[errors.TransformFailed]] = {
     Status.STACK_EXCEEDED: errors.StackExceeded,
     Status.ASYNC_UNSETTLED: errors.AsyncUnsettled,
 }
+_TOO_DEEP = "nests too deeply: look for a recursion that does not end"
+_HINTS = {
+    "a Map has no JSON form": ": use Object.fromEntries(map)",
+    "a Set has no JSON form": ": use [...set]",
+    "a BigInt has no JSON form": ": use Number(value) or String(value)",
+    "a Promise has no JSON form": ": await it first",
+}
 
 
-def failure(
-    script: Script, status: int, reply: Reply, text: ErrorText, limits: Limits, console: tuple[ConsoleLine, ...]
-) -> errors.TransformFailed:
+def reported(script: Script, failure: Failure, limits: Limits) -> errors.TransformFailed:
     """The error for a run that the guest itself ended."""
-    details = _where(script, text.stack) | _what(status, reply, limits)
-    details["phase"] = PHASES[reply.phase]
-    if console:
-        details["console"] = [{"level": line.level, "text": line.text} for line in console]
-    if text.path:
-        details["path"] = text.path
-    cls = _CLASSES.get(status, errors.SandboxCrashed)
-    return cls(_message(script, status, text, reply, limits, details), **details)
+    details = {
+        "phase": PHASES[failure.reply.phase],
+        **_place_details(script, failure.stack),
+        **_excess_details(failure, limits),
+        **_console_details(failure.console),
+    }
+    if failure.path:
+        details["path"] = failure.path
+    describe = _DESCRIPTIONS.get(failure.status, _crashed)
+    if details["phase"] == "parse":
+        describe = _input_unreadable
+    message = describe(_position(script, failure), failure, limits)
+    return _CLASSES.get(failure.status, errors.SandboxCrashed)(message, **details)
 
 
-def _where(script: Script, stack: str) -> dict[str, object]:
+def trapped(
+    script: Script, trap: GuestTrapped, phase: int, console: tuple[ConsoleLine, ...], limits: Limits
+) -> errors.TransformFailed:
+    """The error for a run that was stopped from outside."""
+    details = {"phase": PHASES[phase], **_console_details(console)}
+    if trap.code is wasmtime.TrapCode.INTERRUPT:
+        return errors.TimeExceeded(
+            f"{script.name} ran for more than {limits.time_ms} ms",
+            **details,
+            limit="timeMs",
+            allowed=limits.time_ms,
+        )
+    if trap.code is wasmtime.TrapCode.STACK_OVERFLOW:
+        return errors.StackExceeded(f"{script.name} {_TOO_DEEP}", **details)
+    cause = str(trap).strip().splitlines()[-1]
+    return errors.SandboxCrashed(
+        f"the sandbox failed while it ran {script.name}: {cause}", **details
+    )
+
+
+def excess(limit: str, used: int, allowed: int, phase: str) -> dict[str, object]:
+    """The details of something that is larger than it may be."""
+    return {"limit": limit, "used": used, "allowed": allowed, "phase": phase}
+
+
+def _place_details(script: Script, stack: str) -> dict[str, object]:
     place = frames.place_in(stack)
     if place is None:
         return {}
@@ -47,79 +84,75 @@ def _where(script: Script, stack: str) -> dict[str, object]:
     }
 
 
-def _what(status: int, reply: Reply, limits: Limits) -> dict[str, object]:
-    match status:
-        case Status.TICKS_EXCEEDED:
-            return {"limit": "ticks", "used": reply.ticks, "allowed": limits.ticks}
-        case Status.MEMORY_EXCEEDED:
-            return {"limit": "memoryBytes", "used": reply.memory_peak, "allowed": limits.memory_bytes}
-        case Status.OUTPUT_TOO_LARGE:
-            return {"limit": "outputBytes", "used": reply.output_bytes, "allowed": limits.output_bytes}
-        case _:
-            return {}
+def _excess_details(failure: Failure, limits: Limits) -> dict[str, object]:
+    reply = failure.reply
+    excess = {
+        Status.TICKS_EXCEEDED: ("ticks", reply.ticks, limits.ticks),
+        Status.MEMORY_EXCEEDED: ("memoryBytes", reply.memory_peak, limits.memory_bytes),
+        Status.OUTPUT_TOO_LARGE: ("outputBytes", reply.output_bytes, limits.output_bytes),
+    }
+    if failure.status not in excess:
+        return {}
+    return dict(zip(("limit", "used", "allowed"), excess[Status(failure.status)], strict=True))
 
 
-def _message(
-    script: Script, status: int, text: ErrorText, reply: Reply, limits: Limits, details: dict[str, object]
-) -> str:
-    at = f"{script.name}:{details['line']}:{details['column']}" if "line" in details else script.name
-    thrown = f"{text.name}: {text.message}" if text.name else text.message
-    place = "at the top level" if PHASES[reply.phase] == "load" else "in transform"
-    match status:
-        case Status.SYNTAX_ERROR:
-            return f"{at} is not valid JavaScript: {text.message}"
-        case Status.NO_TRANSFORM_FUNCTION:
-            return (
-                f"{script.name} defines no function to call: "
-                "write `function transform(input, context) { … }` or export one"
-            )
-        case Status.THROWN:
-            return f"{thrown} ({at}, {place})"
-        case Status.INPUT_NOT_JSON:
-            return f"the input is not JSON: {text.message}"
-        case Status.OUTPUT_NOT_JSON:
-            return _output_message(script, text)
-        case Status.OUTPUT_TOO_LARGE:
-            return f"the result of {script.name} has {reply.output_bytes} bytes, {limits.output_bytes} are allowed"
-        case Status.TICKS_EXCEEDED:
-            return f"{at} ran for more than {limits.ticks} ticks: look for a loop that does not end"
-        case Status.MEMORY_EXCEEDED | Status.STACK_EXCEEDED if PHASES[reply.phase] == "parse":
-            return "the input is too large to read" if status == Status.MEMORY_EXCEEDED else "the input nests too deeply"
-        case Status.MEMORY_EXCEEDED:
-            return f"{at} needed more than {limits.memory_bytes} bytes of memory"
-        case Status.STACK_EXCEEDED:
-            return f"{at} nests too deeply: look for a recursion that does not end"
-        case Status.ASYNC_UNSETTLED:
-            return f"{script.name}: {text.message}"
-        case _:
-            return f"the sandbox failed while it ran {script.name}: {thrown}"
+def _console_details(console: Iterable[ConsoleLine]) -> dict[str, object]:
+    lines = [{"level": line.level, "text": line.text} for line in console]
+    return {"console": lines} if lines else {}
 
 
-def _output_message(script: Script, text: ErrorText) -> str:
-    if text.path == "$" and text.name in ("undefined", "function", "symbol"):
-        return f"{script.name} returned {text.name}, which is not JSON: return an object, array, string, number or null"
-    where = f" at {text.path}" if text.path else ""
-    hint = {
-        "a Map has no JSON form": ": use Object.fromEntries(map)",
-        "a Set has no JSON form": ": use [...set]",
-        "a BigInt has no JSON form": ": use Number(value) or String(value)",
-        "a Promise has no JSON form": ": await it first",
-    }.get(text.message, "")
-    return f"the result of {script.name} is not JSON{where}: {text.message}{hint}"
+def _position(script: Script, failure: Failure) -> str:
+    place = frames.place_in(failure.stack)
+    return f"{script.name}:{place.line}:{place.column}" if place else script.name
 
 
-def trapped(
-    script: Script, trap: GuestTrapped, reply: Reply, limits: Limits, console: tuple[ConsoleLine, ...]
-) -> errors.TransformFailed:
-    """The error for a run that was stopped from outside."""
-    details: dict[str, object] = {"phase": PHASES[reply.phase]}
-    if console:
-        details["console"] = [{"level": line.level, "text": line.text} for line in console]
-    if trap.code is wasmtime.TrapCode.INTERRUPT:
-        return errors.TimeExceeded(
-            f"{script.name} ran for more than {limits.time_ms} ms",
-            limit="timeMs", allowed=limits.time_ms, **details,
+def _thrown(at: str, failure: Failure, _: Limits) -> str:
+    where = "at the top level" if PHASES[failure.reply.phase] == "load" else "in transform"
+    what = f"{failure.name}: {failure.message}" if failure.name else failure.message
+    return f"{what} ({at}, {where})"
+
+
+def _crashed(at: str, failure: Failure, _: Limits) -> str:
+    return f"the sandbox failed while it ran {at}: {failure.name} {failure.message}"
+
+
+def _input_unreadable(_: str, failure: Failure, __: Limits) -> str:
+    reasons: dict[int, str] = {
+        Status.MEMORY_EXCEEDED: "the input is too large to read",
+        Status.STACK_EXCEEDED: "the input nests too deeply to read",
+    }
+    return reasons.get(failure.status, f"the {failure.path} is not JSON: {failure.message}")
+
+
+def _output_not_json(at: str, failure: Failure, _: Limits) -> str:
+    if failure.path == "$" and failure.name in ("undefined", "function", "symbol"):
+        return (
+            f"{at} returned {failure.name}, which is not JSON: "
+            "return an object, an array, a string, a number, a boolean or null"
         )
-    if trap.code is wasmtime.TrapCode.STACK_OVERFLOW:
-        return errors.StackExceeded(f"{script.name} nests too deeply: look for a recursion that does not end", **details)
-    return errors.SandboxCrashed(f"the sandbox failed while it ran {script.name}: {trap}", **details)
+    where = f" at {failure.path}" if failure.path else ""
+    hint = _HINTS.get(failure.message, "")
+    return f"the result of {at} is not JSON{where}: {failure.message}{hint}"
+
+
+_DESCRIPTIONS: dict[int, Callable[[str, Failure, Limits], str]] = {
+    Status.SYNTAX_ERROR: lambda at, failure, _: f"{at} is not valid JavaScript: {failure.message}",
+    Status.NO_TRANSFORM_FUNCTION: lambda at, _, __: (
+        f"{at} defines no function to call: "
+        "write `function transform(input, context) { … }` or export one"
+    ),
+    Status.THROWN: _thrown,
+    Status.OUTPUT_NOT_JSON: _output_not_json,
+    Status.OUTPUT_TOO_LARGE: lambda at, failure, limits: (
+        f"the result of {at} has {failure.reply.output_bytes} bytes, "
+        f"{limits.output_bytes} are allowed"
+    ),
+    Status.TICKS_EXCEEDED: lambda at, _, limits: (
+        f"{at} ran for more than {limits.ticks} ticks: look for a loop that does not end"
+    ),
+    Status.MEMORY_EXCEEDED: lambda at, _, limits: (
+        f"{at} needed more than {limits.memory_bytes} bytes of memory"
+    ),
+    Status.STACK_EXCEEDED: lambda at, _, __: f"{at} {_TOO_DEEP}",
+    Status.ASYNC_UNSETTLED: lambda at, failure, _: f"{at}: {failure.message}",
+}

@@ -1,7 +1,6 @@
 """How bytes enter the guest and leave it: the mailbox of guest.c, seen from the host."""
 
 import struct
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -10,6 +9,7 @@ from transformer.model import ConsoleLevel, ConsoleLine, Limits
 
 TICKS_PER_POLL = 10_000
 UINT32_MAX = 0xFFFF_FFFF
+UINT64_MAX = 0xFFFF_FFFF_FFFF_FFFF
 
 _REPLY = struct.Struct("<9I")
 _REQUEST = struct.Struct("<8IdQ")
@@ -39,17 +39,18 @@ class Status(IntEnum):
 
 
 PHASES = ("parse", "compile", "load", "run", "serialize")
-ENTRIES = (None, "transform", "export transform", "export default")
+ENTRIES = ("", "transform", "export transform", "export default")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One message to the guest. The bytes must not end in anything the host still owns."""
+class Request(NamedTuple):
+    """One message to the guest: bytecode, source or input, and beside an input its context."""
 
+    limits: Limits
     first: bytes
     second: bytes = b""
     now_ms: int = 0
     seed: int = 0
+    kind: int = 0  # what a source is compiled as: 0 a script, 1 a module
 
 
 class Reply(NamedTuple):
@@ -72,12 +73,14 @@ class Reply(NamedTuple):
 
     @property
     def ticks(self) -> int:
+        """The steps used so far, to the nearest poll."""
         return self.polls * TICKS_PER_POLL
 
 
-def send(sandbox: Sandbox, mailbox: int, request: Request, limits: Limits) -> None:
+def send(sandbox: Sandbox, mailbox: int, request: Request) -> None:
     """Put a request into the mailbox, or beside it when it is too large for the inbox."""
-    content = b"%b\0%b\0" % (request.first, request.second)
+    limits, first, second, now_ms, seed, _ = request
+    content = b"%b\0%b\0" % (first, second)
     place = mailbox + _INBOX_OFFSET
     if len(content) > _INBOX_BYTES:
         place = sandbox.call("reserve", len(content))
@@ -85,15 +88,15 @@ def send(sandbox: Sandbox, mailbox: int, request: Request, limits: Limits) -> No
         content = b""
     header = _REQUEST.pack(
         place,
-        len(request.first),
-        place + len(request.first) + 1,
-        len(request.second),
+        len(first),
+        place + len(first) + 1,
+        len(second),
         -(-limits.ticks // TICKS_PER_POLL),
         min(limits.memory_bytes, UINT32_MAX),
         min(limits.output_bytes, UINT32_MAX),
         limits.console_bytes,
-        float(request.now_ms),
-        request.seed & 0xFFFF_FFFF_FFFF_FFFF,
+        now_ms,
+        seed & UINT64_MAX,
     )
     sandbox.write(mailbox + _REQUEST_OFFSET, header + content)
 
@@ -113,22 +116,28 @@ def console(sandbox: Sandbox, reply: Reply) -> tuple[ConsoleLine, ...]:
     if not reply.console_bytes and not reply.flags & _CONSOLE_TRUNCATED:
         return ()
     records = sandbox.read(reply.console, reply.console_bytes).split(b"\0")[:-1]
-    lines = [ConsoleLine(_LEVELS[record[0]], record[1:].decode("utf-8", "replace")) for record in records]
+    lines = [
+        ConsoleLine(_LEVELS[record[0]], record[1:].decode("utf-8", "replace")) for record in records
+    ]
     if reply.flags & _CONSOLE_TRUNCATED:
         lines.append(ConsoleLine("warn", "console output beyond its limit was dropped"))
     return tuple(lines)
 
 
-class ErrorText(NamedTuple):
-    """An error as the guest describes it; fields it has nothing for are empty."""
+class Failure(NamedTuple):
+    """How the guest describes what went wrong; texts it has nothing for are empty."""
 
+    status: int
+    reply: Reply
+    console: tuple[ConsoleLine, ...]
     name: str
     message: str
     stack: str
     path: str
 
 
-def error_text(sandbox: Sandbox, reply: Reply) -> ErrorText:
-    """The answer's variable part, when the status is an error."""
-    fields = output(sandbox, reply).decode("utf-8", "replace").split("\0")
-    return ErrorText._make((fields + [""] * 4)[:4])
+def failure(sandbox: Sandbox, reply: Reply, status: int) -> Failure:
+    """The answer of an export that returned something other than OK."""
+    texts = output(sandbox, reply).decode("utf-8", "replace").split("\0")
+    name, message, stack, path = (*texts, "", "", "", "")[:4]
+    return Failure(status, reply, console(sandbox, reply), name, message, stack, path)

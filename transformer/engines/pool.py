@@ -1,4 +1,4 @@
-"""Idle sandboxes, kept warm for the scripts that used them last."""
+"""Sandboxes that wait for work, kept ready for the scripts that used them last."""
 
 import threading
 from collections import OrderedDict
@@ -14,31 +14,38 @@ class SandboxPool:
         self._create = create
         self._capacity = capacity
         self._lock = threading.Lock()
-        # Script digest (None: fresh) to idle sandboxes; the script used longest ago comes first.
+        # What is loaded (None: nothing) to idle sandboxes; what was used longest ago comes first.
         self._idle: OrderedDict[str | None, list[Sandbox]] = OrderedDict()
         self._count = 0
         self._closed = False
 
-    def take(self, digest: str | None) -> Sandbox:
-        """One that has loaded this script if there is one, else a fresh one, else any."""
+    def take(self, loaded: str | None) -> Sandbox:
+        """One that has this loaded if there is one, else a bare one, else any."""
         with self._lock:
-            sandbox = self._pop(digest) or self._pop(None)
+            sandbox = self._pop(loaded) or self._pop(None)
             if sandbox is None and self._count >= self._capacity:
                 sandbox = self._pop(next(iter(self._idle)))
         return sandbox or self._create()
 
-    def _pop(self, digest: str | None) -> Sandbox | None:
-        waiting = self._idle.get(digest)
+    def _pop(self, loaded: str | None) -> Sandbox | None:
+        waiting = self._idle.get(loaded)
         if not waiting:
             return None
         sandbox = waiting.pop()
         if not waiting:
-            del self._idle[digest]
+            del self._idle[loaded]
         self._count -= 1
         return sandbox
 
     def give_back(self, sandbox: Sandbox) -> None:
-        """Lay a restored sandbox aside; the one used longest ago makes room."""
+        """Put the sandbox back to its image and aside; throw it away when that is not enough.
+
+        The sandbox used longest ago makes room.
+        """
+        if sandbox.trapped or sandbox.size() != sandbox.image.size:
+            sandbox.close()
+            return
+        sandbox.restore(sandbox.image)
         with self._lock:
             self._idle.setdefault(sandbox.loaded, []).append(sandbox)
             self._idle.move_to_end(sandbox.loaded)

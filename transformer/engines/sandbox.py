@@ -1,11 +1,15 @@
-"""One instance of the guest, through wasmtime's public interface."""
+"""One instance of the guest: what an engine needs of it, and the plain way to it."""
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Protocol, TypeVar
 
 import wasmtime
 
-# Exports of the guest that a finished module offers.
+T = TypeVar("T")
+
+# The exports of the guest that a finished module offers, and those that take an argument.
 FUNCTIONS = ("mailbox", "reserve", "enable_compiler", "compile", "load", "run")
+_WITH_ARGUMENT = frozenset({"open", "reserve", "compile"})
 
 
 class GuestTrapped(Exception):
@@ -25,18 +29,22 @@ class Image(Protocol):
 
     @property
     def size(self) -> int:
-        """Its size in bytes."""
+        """How large that memory was, in bytes."""
 
 
 class Sandbox(Protocol):
-    """One instance of the guest. Belongs to one thread at a time: nothing checks that."""
+    """One instance of the guest. Belongs to one thread at a time: nothing checks that.
 
-    loaded: str | None  # what `image` holds beside the bare engine
-    image: Image  # what the memory is restored to
-    trapped: bool  # whether it can still be used
+    `image` is what the memory is put back to after a run, `loaded` names what that image holds
+    beside the bare engine, `trapped` says that the instance must not be used again.
+    """
+
+    image: Image
+    loaded: str | None
+    trapped: bool
 
     def call(self, function: str, argument: int = 0) -> int:
-        """Call an export. Raises `GuestTrapped`."""
+        """Call an export; all of them return 32 bits. Raises `GuestTrapped`."""
 
     def write(self, address: int, data: bytes) -> None:
         """Put bytes into memory. Raises `MemoryOutOfRange`."""
@@ -60,7 +68,7 @@ class Sandbox(Protocol):
         """Make every byte of memory what it was when `image` was captured."""
 
     def close(self) -> None:
-        """Free the instance."""
+        """Free the instance; nothing else may be called after this."""
 
 
 class PublicImage:
@@ -73,29 +81,28 @@ class PublicImage:
 
     @property
     def size(self) -> int:
+        """How large that memory was, in bytes."""
         return len(self.content)
 
 
 class PublicSandbox:
-    """The sandbox as wasmtime's documented Python interface offers it: right, and slower."""
+    """A `Sandbox` by wasmtime's documented Python interface: the same, and slower."""
 
-    __slots__ = ("_exports", "_memory", "_memory_limit", "_store", "image", "loaded", "trapped")
-
-    def __init__(self, store: wasmtime.Store, instance: wasmtime.Instance, base: Image | None = None) -> None:
+    def __init__(
+        self, store: wasmtime.Store, instance: wasmtime.Instance, base: Image | None = None
+    ) -> None:
         self._store = store
         self._exports = instance.exports(store)
-        memory = self._exports["memory"]
-        assert isinstance(memory, wasmtime.Memory)
-        self._memory = memory
+        self._memory = export_of(self._exports, "memory", wasmtime.Memory)
         self._memory_limit = 0
         self.trapped = False
         self.loaded: str | None = None
         self.image: Image = base or self.capture()
 
     def call(self, function: str, argument: int = 0) -> int:
-        target = self._exports[function]
-        assert isinstance(target, wasmtime.Func)
-        arguments = (argument,) if function in ("reserve", "compile", "open") else ()
+        """See `Sandbox`."""
+        target = export_of(self._exports, function, wasmtime.Func)
+        arguments = (argument,) if function in _WITH_ARGUMENT else ()
         try:
             return int(target(self._store, *arguments)) & 0xFFFF_FFFF
         except wasmtime.Trap as trap:
@@ -103,32 +110,49 @@ class PublicSandbox:
             raise GuestTrapped(trap.trap_code, trap.message) from None
 
     def write(self, address: int, data: bytes) -> None:
+        """See `Sandbox`."""
         if address + len(data) > self.size():
             raise MemoryOutOfRange(f"{len(data)} bytes at {address}")
         self._memory.write(self._store, data, address)
 
     def read(self, address: int, count: int) -> bytes:
+        """See `Sandbox`."""
         if address + count > self.size():
             raise MemoryOutOfRange(f"{count} bytes at {address}")
         return bytes(self._memory.read(self._store, address, address + count))
 
     def size(self) -> int:
+        """See `Sandbox`."""
         return self._memory.data_len(self._store)
 
     def set_deadline(self, ticks: int) -> None:
+        """See `Sandbox`."""
         self._store.set_epoch_deadline(ticks)
 
     def allow_memory(self, limit: int) -> None:
+        """See `Sandbox`."""
         if limit > self._memory_limit:
             self._store.set_limits(memory_size=limit)
             self._memory_limit = limit
 
     def capture(self) -> Image:
+        """See `Sandbox`."""
         return PublicImage(bytes(self._memory.read(self._store)))
 
     def restore(self, image: Image) -> None:
-        assert isinstance(image, PublicImage)
+        """See `Sandbox`."""
+        if not isinstance(image, PublicImage):
+            raise TypeError("an image goes back only into the kind of sandbox it is from")
         self._memory.write(self._store, image.content, 0)
 
     def close(self) -> None:
+        """See `Sandbox`."""
         self._store.close()
+
+
+def export_of(exports: Mapping[str, object], name: str, kind: type[T]) -> T:
+    """The export of this name and kind. Raises `TypeError`: the artefact is not our guest."""
+    found = exports.get(name)
+    if not isinstance(found, kind):
+        raise TypeError(f"the guest exports no {kind.__name__} named {name}")
+    return found

@@ -12,6 +12,7 @@ MAGIC = b"\0asm\1\0\0\0"
 PAGE_BYTES = 65_536
 MEMORY, EXPORT, START, DATA, DATA_COUNT, CUSTOM = 5, 7, 8, 11, 12, 0
 I32_CONST, END = 0x41, 0x0B
+LEB_BITS, LEB_MORE, LEB_SIGN = 0x7F, 0x80, 0x40
 # A shorter run of zeros costs less inside a segment than a new segment does.
 ZERO_RUN = bytes(64)
 
@@ -31,12 +32,10 @@ class _Reader:
 
     def unsigned(self) -> int:
         value = shift = 0
-        while True:
-            byte = self.byte()
-            value |= (byte & 0x7F) << shift
+        while (byte := self.byte()) & LEB_MORE:
+            value |= (byte & LEB_BITS) << shift
             shift += 7
-            if byte < 0x80:
-                return value
+        return value | byte << shift
 
     def take(self, count: int) -> bytes:
         self.position += count
@@ -46,8 +45,8 @@ class _Reader:
 def unsigned_leb(value: int) -> bytes:
     """LEB128 of an unsigned integer."""
     out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
+    while value > LEB_BITS:
+        out.append(value & LEB_BITS | LEB_MORE)
         value >>= 7
     out.append(value)
     return bytes(out)
@@ -56,10 +55,10 @@ def unsigned_leb(value: int) -> bytes:
 def signed_leb(value: int) -> bytes:
     """LEB128 of a signed integer."""
     out = bytearray()
-    while not -64 <= value < 64:
-        out.append(value & 0x7F | 0x80)
+    while not -LEB_SIGN <= value < LEB_SIGN:
+        out.append(value & LEB_BITS | LEB_MORE)
         value >>= 7
-    out.append(value & 0x7F)
+    out.append(value & LEB_BITS)
     return bytes(out)
 
 
@@ -105,7 +104,12 @@ def _exports_without(content: bytes, dropped: frozenset[str]) -> bytes:
     kept = []
     for _ in range(reader.unsigned()):
         name = reader.take(reader.unsigned())
-        entry = unsigned_leb(len(name)) + name + bytes([reader.byte()]) + unsigned_leb(reader.unsigned())
+        entry = (
+            unsigned_leb(len(name))
+            + name
+            + bytes([reader.byte()])
+            + unsigned_leb(reader.unsigned())
+        )
         if name.decode() not in dropped:
             kept.append(entry)
     return unsigned_leb(len(kept)) + b"".join(kept)

@@ -19,21 +19,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-USER_CACHE = Path.home() / ".cache" / "integration-service"
-UNITS = ("quickjs", "libregexp", "libunicode", "dtoa", "guest")
+ENGINE_UNITS = ("quickjs", "libregexp", "libunicode", "dtoa")
+OWN_UNITS = ("guest", "heap")
+INPUTS = ("guest.c", "heap.c", "heap.h", "requirements.lock")
 TARGET = "--target=wasm32-wasi"
-# NDEBUG: an assert that fails would only reach an abort nobody can read.
-COMPILE_FLAGS = ("-O2", "-DNDEBUG", "-D_GNU_SOURCE", "-D_WASI_EMULATED_PROCESS_CLOCKS", "-D_WASI_EMULATED_SIGNAL")
-# The stack leaves the C code 64 KiB beyond what scripts may use of it (StackSizes in engines/wasm.py).
+COMPILE_FLAGS = (
+    "-O2",
+    "-DNDEBUG",  # an assert that fails would only reach an abort nobody can read
+    "-D_GNU_SOURCE",
+    "-D_WASI_EMULATED_PROCESS_CLOCKS",
+    "-D_WASI_EMULATED_SIGNAL",
+)
+# The stack leaves C code 32 KiB beyond what scripts may use of it (StackSizes, engines/module.py).
 LINK_FLAGS = (
     "-mexec-model=reactor",
     "-lwasi-emulated-process-clocks",
     "-lwasi-emulated-signal",
     "-Wl,--export=__stack_pointer",
-    "-Wl,-z,stack-size=196608",
+    "-Wl,-z,stack-size=131072",
     "-s",
 )
-IMPORT_SECTION = 2
 
 
 class BuildFailed(Exception):
@@ -52,7 +57,7 @@ class Compiler:
 def inputs_digest() -> str:
     """The digest of everything the artefact is made from."""
     digest = hashlib.sha256(repr((COMPILE_FLAGS, LINK_FLAGS)).encode())
-    for name in ("guest.c", "requirements.lock"):
+    for name in INPUTS:
         digest.update((HERE / name).read_bytes())
     return digest.hexdigest()[:32]
 
@@ -79,14 +84,15 @@ def _move_into_place(source: Path, target: Path) -> None:
 
 
 def _compile_all(scratch: Path) -> Path:
-    sources = _fetch_sources(scratch)
+    upstream = _fetch_sources(scratch)
     compiler = _find_clang(scratch) or _install_zig(scratch)
-    objects = [_compile_unit(compiler, unit, sources, scratch) for unit in UNITS]
+    sources = [upstream / f"{unit}.c" for unit in ENGINE_UNITS]
+    sources += [HERE / f"{unit}.c" for unit in OWN_UNITS]
+    objects = [_compile_unit(compiler, source, upstream, scratch) for source in sources]
     _say("  linking")
     linked = scratch / "guest.wasm"
-    flags = (*compiler.link_flags, *LINK_FLAGS)
-    _run([*compiler.command, TARGET, *map(str, objects), *flags, "-o", str(linked)], "linking", scratch)
-    _refuse_imports(linked)
+    command = [*compiler.command, TARGET, *map(str, objects), *compiler.link_flags, *LINK_FLAGS]
+    _run([*command, "-o", str(linked)], "linking", scratch)
     return linked
 
 
@@ -97,20 +103,24 @@ def _fetch_sources(scratch: Path) -> Path:
     if len(archives) != 1:
         raise BuildFailed("the package index gave no source archive of quickjs-ng")
     with tarfile.open(archives[0]) as archive:
-        archive.extractall(scratch)  # what is in it is known: its hash was checked
+        archive.extractall(scratch)  # noqa: S202 - its hash was checked
     return scratch / archives[0].name.removesuffix(".tar.gz") / "upstream-quickjs"
 
 
 def _find_clang(scratch: Path) -> Compiler | None:
     """A clang on the path that has a WASI sysroot."""
-    probe = scratch / "probe.c"
-    probe.write_text("#include <stdlib.h>\nvoid *probe(int n) { return malloc(n); }\n")
-    if not (clang := shutil.which("clang")):
+    clang = shutil.which("clang")
+    if clang is None:
         return None
     compiler = Compiler("clang", (clang,), ("-Wl,--stack-first",))
-    command = [clang, TARGET, str(probe), *compiler.link_flags, *LINK_FLAGS, "-o", str(scratch / "probe.wasm")]
-    tried = subprocess.run(command, capture_output=True, check=False)
-    return compiler if tried.returncode == 0 else None
+    probe = scratch / "probe.c"
+    probe.write_text("#include <stdlib.h>\nvoid *probe(int n) { return malloc(n); }\n")
+    command = [clang, TARGET, str(probe), *compiler.link_flags, *LINK_FLAGS]
+    try:
+        _run([*command, "-o", str(scratch / "probe.wasm")], "trying clang", scratch)
+    except BuildFailed:
+        return None
+    return compiler
 
 
 def _install_zig(scratch: Path) -> Compiler:
@@ -119,22 +129,23 @@ def _install_zig(scratch: Path) -> Compiler:
     return Compiler("zig", (sys.executable, "-m", "ziglang", "cc"))
 
 
-def _compile_unit(compiler: Compiler, unit: str, sources: Path, scratch: Path) -> Path:
-    source = HERE / "guest.c" if unit == "guest" else sources / f"{unit}.c"
-    compiled = scratch / f"{unit}.o"
+def _compile_unit(compiler: Compiler, source: Path, headers: Path, scratch: Path) -> Path:
+    compiled = scratch / f"{source.stem}.o"
     started = time.monotonic()
-    command = [*compiler.command, TARGET, *COMPILE_FLAGS, f"-I{sources}", "-c", str(source), "-o", str(compiled)]
-    _run(command, f"compiling {source.name} with {compiler.name}", scratch)
+    command = [*compiler.command, TARGET, *COMPILE_FLAGS, f"-I{headers}", "-c", str(source)]
+    doing = f"compiling {source.name} with {compiler.name}"
+    _run([*command, "-o", str(compiled)], doing, scratch)
     _say(f"  compiled {source.name} in {time.monotonic() - started:.0f} s")
     return compiled
 
 
 def _pip(scratch: Path, package: str, action: str, *options: str) -> None:
-    """pip for one pinned package; its hash is checked before anything of it runs."""
+    """Run pip for one pinned package, whose hash it checks before anything else."""
     pinned = scratch / f"{package}.txt"
     pinned.write_text(_pin_of(package))
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", action]
-    _run([*command, "--no-deps", "--require-hashes", "-r", str(pinned), *options], f"fetching {package}", scratch)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", action]
+    command = [*pip, "--no-deps", "--require-hashes", "-r", str(pinned), *options]
+    _run(command, f"fetching {package}", scratch)
 
 
 def _pin_of(package: str) -> str:
@@ -144,47 +155,46 @@ def _pin_of(package: str) -> str:
 
 
 def _run(command: list[str], doing: str, scratch: Path) -> None:
+    """Run a command whose output only matters when it fails. Raises `BuildFailed`."""
     environment = {
-        **os.environ,
+        **os.environ,  # noqa: TID251 - what pip and compilers are configured by
         "PYTHONPATH": str(scratch / "zig"),
         "ZIG_GLOBAL_CACHE_DIR": str(scratch / "zig-cache"),
         "ZIG_LOCAL_CACHE_DIR": str(scratch / "zig-cache"),
     }
-    finished = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    finished = subprocess.run(  # noqa: S603 - commands of this file
+        command, capture_output=True, text=True, env=environment, check=False
+    )
     if finished.returncode != 0:
-        raise BuildFailed(f"{doing} failed:\n{(finished.stderr or finished.stdout).strip()[-4000:]}")
-
-
-def _refuse_imports(artefact: Path) -> None:
-    from transformer.engines.snapshot import sections
-
-    if any(kind == IMPORT_SECTION for kind, _ in sections(artefact.read_bytes())):
-        raise BuildFailed("the guest imports functions of its host: guest.c must define them itself")
+        said = (finished.stderr or finished.stdout).strip()[-4000:]
+        raise BuildFailed(f"{doing} failed:\n{said}")
 
 
 def _warm_up(cache: Path) -> None:
-    """Make the machine code too, so that the first start is as quick as every other."""
-    from transformer.engines.wasm import new_engine
-
-    new_engine(cache / "engine").close()
+    """Have the machine code made too, so that the first start is as quick as every other."""
+    command = [sys.executable, "-m", "transformer.engines", str(cache / "engine")]
+    finished = subprocess.run(command, cwd=HERE.parent.parent, check=False)  # noqa: S603
+    if finished.returncode != 0:
+        raise BuildFailed("the guest was built but does not start; see above")
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def main() -> int:
-    """The command. Returns the exit status."""
+    """Build, say so, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m transformer.guest.build", description=__doc__)
-    parser.add_argument("--cache", type=Path, default=USER_CACHE, help="where to keep results (%(default)s)")
-    parser.add_argument("--output", type=Path, default=HERE / "guest.wasm", help="where to put the guest")
+    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache/integration-service")
+    parser.add_argument("--output", type=Path, default=HERE / "guest.wasm")
     options = parser.parse_args()
     started = time.monotonic()
     try:
         built = build(options.cache, options.output)
         _warm_up(options.cache)
     except BuildFailed as error:
-        print(f"error: {error}", file=sys.stderr)
+        sys.stderr.write(f"error: {error}\n")
         return 1
     done = f"ready in {time.monotonic() - started:.0f} s" if built else "up to date"
     _say(f"{options.output.name}: {done}")

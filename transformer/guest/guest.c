@@ -9,14 +9,14 @@
  * A compiling sandbox is the base image after enable_compiler; it never runs a script.
  */
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "heap.h"
 #include "quickjs.h"
 
 #define EXPORT(name) __attribute__((export_name(#name)))
 
-enum { INBOX_BYTES = 8192, MESSAGE_BYTES = 2048, STACK_TEXT_BYTES = 4096, SLACK_BYTES = 256 << 10 };
+enum { INBOX_BYTES = 8192, MESSAGE_BYTES = 2048, STACK_TEXT_BYTES = 4096, ROOM_BYTES = 96 << 10 };
 enum { GC_THRESHOLD_BYTES = 8 << 20 };
 
 /* Keep in step with transformer/engines/guest_io.py. */
@@ -51,44 +51,16 @@ static JSValue transform = JS_UNDEFINED;
 static JSValue hooks = JS_UNDEFINED; /* functions the prelude lends to the guest */
 static JSValue unserializable = JS_UNDEFINED;
 
-/* ---- memory: counted here, so that running out is told apart from a script's own error ---- */
+/* ---- memory ---- */
 
-static struct { uint32_t used, peak, limit, before; int refused; } heap = { .limit = UINT32_MAX };
+static uint32_t used_before_run;
 
-extern size_t malloc_usable_size(void *);
+static void *js_allocate(void *opaque, size_t bytes) { return heap_allocate(bytes); }
+static void *js_allocate_zeroed(void *opaque, size_t count, size_t bytes) { return heap_allocate_zeroed(count, bytes); }
+static void *js_reallocate(void *opaque, void *p, size_t bytes) { return heap_reallocate(p, bytes); }
+static void js_release(void *opaque, void *p) { heap_release(p); }
 
-static size_t usable(const void *p) { return p ? malloc_usable_size((void *)p) : 0; }
-
-static void *charge(void *p) {
-    if (!p) { heap.refused = 1; return NULL; }
-    heap.used += usable(p);
-    if (heap.used > heap.peak) heap.peak = heap.used;
-    return p;
-}
-
-static int over_limit(size_t bytes) {
-    if (bytes <= heap.limit && heap.used <= heap.limit - bytes) return 0;
-    return heap.refused = 1;
-}
-
-static void *count_malloc(void *opaque, size_t bytes) { return over_limit(bytes) ? NULL : charge(malloc(bytes)); }
-
-static void *count_calloc(void *opaque, size_t count, size_t size) {
-    return over_limit(count * size) ? NULL : charge(calloc(count, size));
-}
-
-static void count_free(void *opaque, void *p) { heap.used -= usable(p); free(p); }
-
-static void *count_realloc(void *opaque, void *p, size_t bytes) {
-    size_t before = usable(p);
-    if (bytes > before && over_limit(bytes - before)) return NULL;
-    void *q = realloc(p, bytes);
-    if (!q) { heap.refused = 1; return NULL; }
-    heap.used -= before;
-    return charge(q);
-}
-
-static const JSMallocFunctions counted = { count_calloc, count_malloc, count_free, count_realloc, usable };
+static const JSMallocFunctions allocator = { js_allocate_zeroed, js_allocate, js_release, js_reallocate, heap_usable };
 
 /* ---- budget, clock and randomness: all given by the host, so that a run can be repeated ---- */
 
@@ -130,7 +102,7 @@ static char *console_grow(uint32_t bytes) {
     uint32_t end = mailbox.reply.console_bytes + bytes;
     if (end > mailbox.request.max_console) { mailbox.reply.flags |= CONSOLE_TRUNCATED; return NULL; }
     if (end > console_room) {
-        char *grown = realloc(console_text, end * 2);
+        char *grown = heap_reallocate(console_text, end * 2);
         if (!grown) return NULL;
         console_text = grown;
         console_room = end * 2;
@@ -167,7 +139,7 @@ static void answer(const void *bytes, size_t count) {
 }
 
 static int finish(enum Status status) {
-    mailbox.reply.memory_peak = heap.peak - heap.before;
+    mailbox.reply.memory_peak = heap_account.peak - used_before_run;
     return status;
 }
 
@@ -219,7 +191,7 @@ static const char *path_to_unserializable(JSValueConst root) {
 
 static enum Status classify(enum Status otherwise, const char *name, const char *message) {
     if (mailbox.reply.polls > mailbox.request.max_polls) return TICKS_EXCEEDED;
-    if (is(name, "InternalError") && (heap.refused || is(message, "string too long"))) return MEMORY_EXCEEDED;
+    if (is(name, "InternalError") && (heap_account.refused || is(message, "string too long"))) return MEMORY_EXCEEDED;
     if (is(name, "RangeError") && is(message, "Maximum call stack size exceeded")) return STACK_EXCEEDED;
     if (mailbox.reply.phase == SERIALIZE && is(name, "TypeError") && is(message, "circular reference"))
         return OUTPUT_NOT_JSON;
@@ -228,7 +200,7 @@ static enum Status classify(enum Status otherwise, const char *name, const char 
 
 /* Describing an error may call the script's getters: they run under the same budget. */
 static int fail_with(enum Status otherwise, JSValue error, JSValueConst root) {
-    heap.limit = heap.limit > UINT32_MAX - (1 << 20) ? UINT32_MAX : heap.limit + (1 << 20); /* room to describe it */
+    heap_account.limit = heap_account.limit > UINT32_MAX - (1 << 20) ? UINT32_MAX : heap_account.limit + (1 << 20); /* room to describe it */
     if (!JS_IsError(error)) {
         JSValueConst arguments[1] = { error };
         const char *message = text_of(call_hook("describe", 1, arguments));
@@ -271,7 +243,7 @@ static void guard_prototypes(JSValueConst global) {
 /* ---- life ---- */
 
 EXPORT(mailbox) void *export_mailbox(void) { return &mailbox; }
-EXPORT(reserve) void *export_reserve(uint32_t bytes) { return malloc(bytes); }
+EXPORT(reserve) void *export_reserve(uint32_t bytes) { return heap_allocate(bytes); }
 
 static void add_intrinsics(void) {
     JS_AddIntrinsicBaseObjects(context);
@@ -295,7 +267,7 @@ static void replace_random(JSValueConst global) {
 }
 
 EXPORT(open) int export_open(uint32_t stack_bytes) {
-    runtime = JS_NewRuntime2(&counted, NULL);
+    runtime = JS_NewRuntime2(&allocator, NULL);
     JS_SetMaxStackSize(runtime, stack_bytes);
     JS_SetGCThreshold(runtime, GC_THRESHOLD_BYTES);
     JS_SetInterruptHandler(runtime, out_of_polls, NULL);
@@ -321,11 +293,9 @@ static JSValue read_bytecode(void) {
 /* A prelude file is a function expression that takes the hooks. An empty one closes the base image. */
 EXPORT(add_prelude) int export_add_prelude(void) {
     if (mailbox.request.first_bytes == 0) {
-        /* Room at the top of the heap, else the allocator grows memory in every run. */
-        free(malloc(SLACK_BYTES));
         JS_RunGC(runtime);
+        heap_keep_room(ROOM_BYTES); /* a memory that grows costs the host its instance */
         memset(&mailbox, 0, sizeof mailbox);
-        heap.peak = heap.used;
         return OK;
     }
     JSValue value = read_bytecode();
@@ -404,8 +374,8 @@ static enum Entry find_entry(JSModuleDef *module) {
 
 static void start_budget(void) {
     JS_UpdateStackTop(runtime);
-    heap.limit = mailbox.request.max_memory > UINT32_MAX - heap.used ? UINT32_MAX : heap.used + mailbox.request.max_memory;
-    heap.peak = heap.before = heap.used;
+    heap_account.limit = mailbox.request.max_memory > UINT32_MAX - heap_account.used ? UINT32_MAX : heap_account.used + mailbox.request.max_memory;
+    heap_account.peak = used_before_run = heap_account.used;
 }
 
 EXPORT(load) int export_load(void) {
@@ -431,6 +401,12 @@ static JSValue parse(uint32_t address, uint32_t bytes, const char *what) {
     return JS_ParseJSON(context, (const char *)(uintptr_t)address, bytes, what);
 }
 
+static int unreadable(const char *which) {
+    JSValue error = JS_GetException(context);
+    const char *name = property(error, "name"), *message = property(error, "message");
+    return report(classify(INPUT_NOT_JSON, name, message), name, message, NULL, which);
+}
+
 static int serialize(JSValue value) {
     mailbox.reply.phase = SERIALIZE;
     JSValue text = JS_JSONStringify(context, value, JS_UNDEFINED, JS_UNDEFINED);
@@ -450,12 +426,12 @@ EXPORT(run) int export_run(void) {
     mailbox.reply.phase = PARSE;
     /* Top-level code that drew numbers goes on where it stopped. */
     if (!(mailbox.reply.flags & CLOCK_OR_RANDOM_READ)) random_state = mailbox.request.seed;
-    heap.limit = UINT32_MAX;
+    heap_account.limit = UINT32_MAX;
     JSValue arguments[2];
     arguments[0] = parse(mailbox.request.first, mailbox.request.first_bytes, "input");
-    if (JS_IsException(arguments[0])) return fail(INPUT_NOT_JSON);
+    if (JS_IsException(arguments[0])) return unreadable("input");
     arguments[1] = parse(mailbox.request.second, mailbox.request.second_bytes, "context");
-    if (JS_IsException(arguments[1])) return fail(INPUT_NOT_JSON);
+    if (JS_IsException(arguments[1])) return unreadable("context");
     mailbox.reply.phase = RUN;
     start_budget();
     JSValue value = JS_Call(context, transform, JS_UNDEFINED, 2, (JSValueConst *)arguments);
