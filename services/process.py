@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import uvloop
 from aiohttp import web
 
+from credentials.errors import CredentialsError
+from registry.errors import RegistryError
 from services.gateway.app import Gateway
 from services.keys import Keys, load_keys, make_data_dir
 from services.runtime import telemetry
@@ -18,8 +20,12 @@ from services.runtime.health import ready
 from services.runtime.server import GrpcServer, ServerOptions
 from services.settings import InvalidSettings, Settings
 from services.wiring import DESCRIPTORS, System, assembled, migrated
+from transformer.errors import EngineUnavailable
 
 log = logging.getLogger("integration.process")
+
+# What an operator has to put right; each says what, where and how.
+CANNOT_START = (CredentialsError, EngineUnavailable, RegistryError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,11 @@ class Running:
 def run(settings: Settings, names: Collection[str]) -> int:
     """Serve until SIGTERM or SIGINT; answers the exit code."""
     telemetry.configure(settings.log_level, settings.log_format)
-    return uvloop.run(_serve(settings, names))
+    try:
+        return uvloop.run(_serve(settings, names))
+    except CANNOT_START as error:
+        sys.stderr.write(f"integration-service: {error}\n")
+        return 1
 
 
 def migrate_databases(settings: Settings) -> int:

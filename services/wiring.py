@@ -31,7 +31,10 @@ from protos.integration.v1 import (
 from registry.definitions import Definitions
 from registry.instances import Instances
 from registry.ports import InstanceListener
-from registry.stores.memory import MemoryDefinitionStore, MemoryInstanceStore
+from registry.stores.sql.definitions import SqlDefinitionStore
+from registry.stores.sql.engine import open_engine as open_registry
+from registry.stores.sql.instances import SqlInstanceStore
+from registry.stores.sql.migrate import migrate as migrate_registry
 from services.credentials.client import CredentialsClient
 from services.credentials.server import CredentialServicer
 from services.executor.server import ExecutorServicer
@@ -166,9 +169,8 @@ class Assembly:
         return TransformerServicer(transformer, clock.now)
 
     async def _add_credentials(self) -> CredentialServicer:
-        database = self._settings.data_dir / "credentials.db"
-        master_key = _master_key(self._settings, is_first_start=not database.exists())
-        engine = open_credentials(f"sqlite+aiosqlite:///{database}")
+        master_key = _master_key(self._settings)
+        engine = open_credentials(_credentials_url(self._settings))
         self._stack.push_async_callback(engine.dispose)
         await migrate_credentials(engine)
         store = await LocalSecretStore.open(engine, master_key)
@@ -176,9 +178,12 @@ class Assembly:
         return CredentialServicer(self._manager)
 
     async def _add_registry(self) -> RegistryServicer:
-        definitions = Definitions(MemoryDefinitionStore(), self._scripts(), clock.now)
+        engine = open_registry(self._settings.database())
+        self._stack.push_async_callback(engine.dispose)
+        await migrate_registry(engine)
+        definitions = Definitions(SqlDefinitionStore(engine), self._scripts(), clock.now)
         self._instances = Instances(
-            MemoryInstanceStore(), definitions, self._vault(), clock.now, self._tell
+            SqlInstanceStore(engine), definitions, self._vault(), clock.now, self._tell
         )
         return RegistryServicer(definitions, self._instances)
 
@@ -219,12 +224,26 @@ class Assembly:
         return Peer(remote, self._service_key)
 
 
-def _master_key(settings: Settings, *, is_first_start: bool) -> MasterKey:
+def _master_key(settings: Settings) -> MasterKey:
     path = settings.master_key_file or settings.data_dir / "master-key"
+    # Beside a database that is there already, a new key would only hide that the right one is lost.
+    is_first_start = not (settings.data_dir / "credentials.db").exists()
     if is_first_start and not path.exists():
         return create_master_key(path)
     return load_master_key(path)
 
 
 async def migrated(settings: Settings) -> None:
-    """Bring the databases to this release's schema."""
+    """Bring the databases of the registry and the credentials to this release's schema."""
+    for engine, migrate in (
+        (open_registry(settings.database()), migrate_registry),
+        (open_credentials(_credentials_url(settings)), migrate_credentials),
+    ):
+        try:
+            await migrate(engine)
+        finally:
+            await engine.dispose()
+
+
+def _credentials_url(settings: Settings) -> str:
+    return f"sqlite+aiosqlite:///{settings.data_dir / 'credentials.db'}"

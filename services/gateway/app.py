@@ -68,8 +68,6 @@ class Gateway:
             failure = status.from_refusal(error)
         except CallFailed as error:
             failure = _call_failed(error, request_id)
-        except ConnectionError:
-            raise  # the client is gone: there is nobody to answer
         except Exception as error:  # noqa: BLE001 whatever it is, callers must not see it
             failure = _our_fault(error, request_id)
         response = _json(failure.body(request_id), request_id, failure.http_status)

@@ -17,19 +17,23 @@ async def read(request: web.BaseRequest, limit: int) -> bytes:
     length = request.content_length
     if length is not None and length > limit:
         raise _too_large(limit)
+    try:
+        return await _collect(request, limit)
+    except (web.RequestPayloadError, BadHttpMessage, ConnectionError) as error:
+        raise InvalidRequest("The body breaks off or is not encoded as announced") from error
+
+
+async def _collect(request: web.BaseRequest, limit: int) -> bytes:
     content = request.content
     if not content.is_eof():
         await _continue(request)
     chunks, size = [], 0
-    try:
-        while chunk := await content.readany():
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > limit:
-                raise _too_large(limit)
-    except (web.RequestPayloadError, BadHttpMessage) as error:
-        raise InvalidRequest("The body breaks off or is not encoded as announced") from error
-    return b"".join(chunks)
+    while chunk := await content.readany():
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 async def _continue(request: web.BaseRequest) -> None:

@@ -80,10 +80,10 @@ def _whole(text: str, called: str) -> int:
 
 def _decimal(text: str) -> Decimal:
     try:
-        value = Decimal(text[: _LONGEST_NUMBER + 1])
+        value = Decimal(text if len(text) <= _LONGEST_NUMBER else "Infinity")
     except InvalidOperation:
         raise ValueError("is out of range") from None
-    if len(text) > _LONGEST_NUMBER or (value and value.adjusted() > _MOST_DIGITS):
+    if value.is_infinite() or (value and value.adjusted() > _MOST_DIGITS):
         raise ValueError("is out of range")
     return value
 
@@ -93,8 +93,8 @@ def _double_from_text(text: str) -> float:
         return _SPECIAL[text]
     if not _NUMBER.fullmatch(text):
         raise ValueError(f"must be a number, not '{text[:40]}'")
-    value = float(text[: _LONGEST_NUMBER + 1])
-    if math.isinf(value) or len(text) > _LONGEST_NUMBER:
+    value = float(text) if len(text) <= _LONGEST_NUMBER else math.inf
+    if math.isinf(value):
         raise ValueError("is out of range")
     return value
 

@@ -111,8 +111,10 @@ TABLE: dict[type[Exception], int] = {
     registry_errors.StaleEtag: Reason.CONFLICT,
     registry_errors.DefinitionNotOffered: Reason.CONFIGURATION_ERROR,
     registry_errors.StatusNotReachable: Reason.CONFIGURATION_ERROR,
+    registry_errors.StoreUnavailable: Reason.TEMPORARY_ERROR,
     credential_errors.InvalidId: Reason.VALIDATION_ERROR,
     credential_errors.InvalidCredentials: Reason.CONFIGURATION_ERROR,
+    credential_errors.SchemeInvalid: Reason.CONFIGURATION_ERROR,
     credential_errors.CredentialsNotFound: Reason.NOT_CONNECTED,
     credential_errors.CredentialsIncomplete: Reason.CONFIGURATION_ERROR,
     credential_errors.SchemeNotAvailable: Reason.CONFIGURATION_ERROR,
@@ -135,6 +137,13 @@ TABLE: dict[type[Exception], int] = {
     executor_errors.ResponseTooLarge: Reason.PAYLOAD_TOO_LARGE,
 }
 
+# Trouble of ours that callers can only wait out: the log keeps the cause.
+OUR_TROUBLE = (
+    registry_errors.StoreUnavailable,
+    credential_errors.StoreUnavailable,
+    credential_errors.RecordCorrupt,
+)
+
 # What gRPC itself answers when no servicer of ours got to speak.
 TRANSPORT: dict[int, type[ServiceError]] = {
     grpc.StatusCode.UNAVAILABLE.value[0]: PeerUnavailable,
@@ -146,6 +155,11 @@ TRANSPORT: dict[int, type[ServiceError]] = {
 def reason_of(error: BaseException) -> int | None:
     """Answer the `ErrorDetail.Reason` of an error; None when it is not one of ours."""
     return next((TABLE[cls] for cls in type(error).__mro__ if cls in TABLE), None)
+
+
+def kind_of(cls: type[Exception]) -> str:
+    """Name an error's class on the wire: `registry.InstanceNotFound`."""
+    return f"{cls.__module__.partition('.')[0]}.{cls.__name__}"
 
 
 def is_ours(error: BaseException) -> bool:
@@ -161,7 +175,7 @@ def to_status(error: Exception, request_id: str = "") -> Status:
     if reason is None:
         return _accident(request_id)
     details = getattr(error, "details", {})
-    status = _status(reason, type(error).__name__, str(error), request_id)
+    status = _status(reason, kind_of(type(error)), str(error), request_id)
     _add(status, _detail(reason, details))
     wait = getattr(error, "retry_after_ms", None)
     if wait is not None:
@@ -204,7 +218,7 @@ def _facts(detail: ErrorDetail) -> dict[str, Any]:
 
 
 def _kinds() -> dict[str, type[Any]]:
-    return {kind.__name__: kind for root in TABLE for kind in _tree(root)}
+    return {kind_of(kind): kind for root in TABLE for kind in _tree(root)}
 
 
 def _tree(root: type[Exception]) -> Iterator[type[Exception]]:
@@ -216,7 +230,7 @@ def _tree(root: type[Exception]) -> Iterator[type[Exception]]:
 def _accident(request_id: str) -> Status:
     error_id = secrets.token_hex(8)
     text = f"The service failed to do this; its log knows more under error id {error_id}."
-    status = _status(Reason.EXECUTION_ERROR, "Accident", text, request_id)
+    status = _status(Reason.EXECUTION_ERROR, "services.Accident", text, request_id)
     _add(status, _detail(Reason.EXECUTION_ERROR, {"errorId": error_id}))
     return status
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -22,7 +23,7 @@ def ready(
 
 
 async def _serves(channel: grpc.aio.Channel) -> bool:
-    stub = health_pb2_grpc.HealthStub(channel)
+    stub: Any = health_pb2_grpc.HealthStub(channel)  # its published types lack its methods
     try:
         answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=PROBE_SECONDS)
     except grpc.aio.AioRpcError:

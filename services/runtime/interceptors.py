@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 
 from services.runtime.call import Call, current_call
 from services.runtime.dispatch import CallFailed
-from services.runtime.errors import CallTimedOut, is_ours, to_status
+from services.runtime.errors import OUR_TROUBLE, CallTimedOut, is_ours, kind_of, to_status
 from services.runtime.identity import KeyRing, PermissionDenied
 
 Endpoint = Callable[[Message, Call], Awaitable[Message]]
@@ -46,10 +46,12 @@ def errors(endpoint: Endpoint) -> Endpoint:
 def _failed(error: Exception, call: Call) -> CallFailed:
     status = to_status(error, call.request_id)
     facts = {"method": call.method, "request_id": call.request_id, "tenant": call.tenant}
-    if is_ours(error):
-        log.info("call failed: %s", type(error).__name__, extra=facts)
-    else:
+    if not is_ours(error):
         log.error("call broke: %s", status.message, exc_info=error, extra=facts)
+    elif isinstance(error, OUR_TROUBLE):
+        log.warning("call failed: %s", kind_of(type(error)), exc_info=error, extra=facts)
+    else:
+        log.info("call failed: %s", kind_of(type(error)), extra=facts)
     return CallFailed(status)
 
 

@@ -1,0 +1,51 @@
+"""The architecture, as tests that fail."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("registry", "credentials", "transformer", "executor", "services")
+LONGEST_FILE = 300
+LONGEST_FUNCTION = 60
+MOST_ARGUMENTS = 5
+
+
+def sources() -> Iterator[Path]:
+    """Answer every module of the product."""
+    for package in PACKAGES:
+        yield from sorted((ROOT / package).rglob("*.py"))
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Answer every function of a module."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def test_imports_point_inward(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The import rule of the house holds, as pyproject.toml writes it."""
+    monkeypatch.chdir(ROOT)
+    assert lint_imports(no_cache=True, no_logo=True) == EXIT_STATUS_SUCCESS
+
+
+@pytest.mark.parametrize("path", list(sources()), ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_and_functions_stay_small(path: Path) -> None:
+    """No file and no function is longer than one can hold in mind."""
+    assert len(path.read_text().splitlines()) <= LONGEST_FILE
+    for function in functions(path):
+        lines = (function.end_lineno or 0) - function.lineno + 1
+        assert lines <= LONGEST_FUNCTION, function.name
+
+
+def test_only_settings_read_the_environment() -> None:
+    """The environment is read in one place; the guest's builder hands it on to a compiler."""
+    readers = [path for path in sources() if "os.environ" in path.read_text()]
+    assert {str(path.relative_to(ROOT)) for path in readers} == {
+        "services/settings.py",
+        "transformer/guest/build.py",
+    }
