@@ -3,12 +3,11 @@
     gateway = Gateway(services, dispatch, ready=ready)
     runner = web.ServerRunner(gateway.server())
 
-A client that goes away cancels its call: `server()` asks aiohttp for `handler_cancellation`.
+A client that goes away cancels its call.
 """
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from secrets import token_hex
 
 import orjson
 from aiohttp import web
@@ -25,6 +24,7 @@ from services.gateway.errors import (
     UnsupportedField,
 )
 from services.gateway.routes import Route, RoutingTable, read_routes
+from services.gateway.server import Server
 from services.gateway.status import Failure
 from services.gateway.transcode import Transcoder
 from services.runtime.dispatch import CallFailed, Dispatch
@@ -55,9 +55,9 @@ class Gateway:
         self._max_body_bytes = max_body_bytes
         self._ready = ready
 
-    def server(self) -> web.Server:
+    def server(self) -> Server:
         """A low-level server of this gateway; call it inside the running loop."""
-        return web.Server(self.handle, handler_cancellation=True, access_log=None)
+        return Server(self.handle)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; raises nothing but cancellation."""
@@ -69,7 +69,7 @@ class Gateway:
         except CallFailed as error:
             failure = _call_failed(error, request_id)
         except Exception as error:  # noqa: BLE001 whatever it is, callers must not see it
-            failure = _our_fault(error, request_id)
+            failure = status.our_fault(_log, error, request_id)
         response = _json(failure.body(request_id), request_id, failure.http_status)
         response.headers.update(failure.headers())
         return response
@@ -133,11 +133,5 @@ def _call_failed(error: CallFailed, request_id: str) -> Failure:
     failure = status.from_status(error.status)
     if failure.code == "EXECUTION_ERROR" and not status.is_explained(error.status):
         # The text of a server that does not speak our words may hold anything.
-        return _our_fault(error, request_id)
+        return status.our_fault(_log, error, request_id)
     return failure
-
-
-def _our_fault(error: Exception, request_id: str) -> Failure:
-    error_id = f"err_{token_hex(8)}"
-    _log.error("%s: request %s failed", error_id, request_id, exc_info=error)
-    return status.our_fault(error_id)

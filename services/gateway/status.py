@@ -1,7 +1,9 @@
 """Errors as HTTP: a `google.rpc.Status` or a refusal of our own as status, headers and body."""
 
+import logging
 import math
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import TypeVar
 
 import orjson
@@ -147,8 +149,10 @@ def from_refusal(error: RequestRefused) -> Failure:
     return Failure(http_status, code, error.message, details=details, allow=allow)
 
 
-def our_fault(error_id: str) -> Failure:
-    """The answer to what must not happen: a fixed text, and an id that stands in the log."""
+def our_fault(log: logging.Logger, error: BaseException | None, request_id: str) -> Failure:
+    """The answer to what must not happen: a fixed text and an id; the log has id and cause."""
+    error_id = f"err_{token_hex(8)}"
+    log.error("%s: request %s failed", error_id, request_id, exc_info=error)
     return Failure(
         500,
         "EXECUTION_ERROR",

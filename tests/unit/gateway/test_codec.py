@@ -234,12 +234,10 @@ def test_says_what_is_wrong_and_where(make: Make, text: str, expected: list[tupl
 
 def test_an_unknown_field_is_named_with_a_guess():
     """A mistyped name is refused with the nearest name and all that there are."""
-    (problem,) = problems(CreateInstanceRequest(), '{"confg":{}}')
-    assert problem == (
-        "/confg",
-        "is not a field here; did you mean 'config'? "
-        "There is config, integrationDefinitionId, name",
-    )
+    ((path, message),) = problems(CreateInstanceRequest(), '{"confg":{}}')
+    assert path == "/confg"
+    assert message.startswith("is not a field here; did you mean 'config'?")
+    assert message.endswith("There is config, integrationDefinitionId, name")
 
 
 @pytest.mark.parametrize("name", ["~a/b", "x" * 100_000])
