@@ -1,15 +1,18 @@
 """One call, end to end: the only place where its steps stand in their order."""
 
 import asyncio
-import secrets
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from time import monotonic
 from typing import Any
 
 from credentials.model import Authorization, OutgoingRequest
+from executor.arguments import Arguments, check_size, prepare
 from executor.configuration import Configuration, Configurations
 from executor.errors import (
     DeadlinePassed,
@@ -21,7 +24,7 @@ from executor.json_text import parsed
 from executor.model import Execution, ExecutorLimits, HttpRequest, HttpResponse, MethodCall
 from executor.plan import Plan, Plans, Script
 from executor.ports import Authorizer, Directory, Sender, Transforms
-from executor.request import Arguments, authorized, bind, check_size, prepare
+from executor.request import authorized, bind
 from executor.response import facts, judge, read
 from registry.model import Definition, Instance, InstanceStatus, Problem, Target
 
@@ -45,14 +48,14 @@ def own_name() -> str:
         return "integration-service"
 
 
-def random_seed() -> int:
-    """Answer 32 random bits."""
-    return secrets.randbits(32)
+def random_seeds() -> Callable[[], int]:
+    """Answer a source of 32 random bits each, for scripts: no secret depends on them."""
+    return partial(random.Random().getrandbits, 32)  # noqa: S311
 
 
 @dataclass(slots=True)
 class _Progress:
-    """Where a call is in its time. `started` and `ends_at` are in the event loop's seconds."""
+    """Where a call is in its time. `started` and `ends_at` are monotonic seconds."""
 
     started: float
     ends_at: float
@@ -67,9 +70,12 @@ class _Progress:
         )
 
     def enter(self, phase: str) -> float:
-        """Begin a phase and answer the seconds left; raises `DeadlinePassed` when none are."""
+        """Begin a phase and answer the seconds left; raises `DeadlinePassed` when none are.
+
+        The timer cannot see what passes without the event loop having its turn: a script, say.
+        """
         self.phase = phase
-        left = self.ends_at - asyncio.get_running_loop().time()
+        left = self.ends_at - monotonic()
         if left <= 0:
             raise self.passed()
         return left
@@ -101,7 +107,7 @@ class Executor:
     sender: Sender
     limits: ExecutorLimits
     clock: Callable[[], datetime]
-    seeds: Callable[[], int] = random_seed
+    seeds: Callable[[], int] = field(default_factory=random_seeds)
     user_agent: str = field(default_factory=own_name)
     _plans: Plans = field(init=False)
     _configurations: Configurations = field(init=False)
@@ -117,9 +123,10 @@ class Executor:
         the caller's or the method's (else the service's default), whichever is earlier; it bounds
         everything, and cancelling the call closes the connection to the upstream.
         """
-        started = asyncio.get_running_loop().time()
-        progress = _Progress(started, started + self._seconds(call, None))
-        timer = asyncio.timeout_at(progress.ends_at)
+        seconds = self._seconds(call, None)
+        started = monotonic()
+        progress = _Progress(started, started + seconds)
+        timer = asyncio.timeout(seconds)
         try:
             async with timer:
                 return await self._steps(call, progress, timer)
@@ -136,9 +143,10 @@ class Executor:
         plan = self._plan(target, call.method)
         if plan.timeout is not None:
             progress.ends_at = progress.started + self._seconds(call, plan.timeout)
-            timer.reschedule(progress.ends_at)
+            left = progress.enter("resolve")
+            timer.reschedule(asyncio.get_running_loop().time() + left)
         configuration = self._configurations.of(target, plan)
-        progress.enter("validate")
+        progress.phase = "validate"
         arguments = prepare(plan, call, self.limits.max_request_bytes)
         run = _Run(call, progress, plan, configuration, arguments, self.seeds())
         request, authorization = await self._authorize(run, await self._bind(run))
@@ -147,7 +155,7 @@ class Executor:
         data, value = read(response, authorization)
         if plan.response is None:
             return Execution(data, _checked(plan, value))
-        progress.enter("responseTransform")
+        progress.phase = "responseTransform"
         context = _context(plan.response, run, response)
         data = await self.transforms.transform(plan.response.source, data, context, run.seed ^ 1)
         return Execution(data, _checked(plan, parsed(data)) if plan.result else ())
@@ -156,7 +164,7 @@ class Executor:
         script = run.plan.request
         transformed = None
         if script is not None:
-            run.progress.enter("requestTransform")
+            run.progress.phase = "requestTransform"
             transformed = await self.transforms.transform(
                 script.source, run.arguments.text, _context(script, run), run.seed
             )
@@ -170,7 +178,7 @@ class Executor:
         call, scheme = run.call, run.plan.scheme
         if scheme is None:
             return request, NO_AUTHORIZATION
-        run.progress.enter("authorize")
+        run.progress.phase = "authorize"
         outgoing = OutgoingRequest(request.method, request.url)
         authorization = await self.authorizer.authorize(
             call.tenant, call.instance_id, scheme, outgoing

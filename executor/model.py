@@ -50,7 +50,10 @@ class HttpResponse:
 
     def header(self, name: str) -> str | None:
         """Answer the first header of this name, given in lower case."""
-        return next((value for key, value in self.headers if key.lower() == name), None)
+        for key, value in self.headers:
+            if key.lower() == name:
+                return value
+        return None
 
 
 @dataclass(frozen=True, slots=True)

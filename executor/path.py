@@ -13,11 +13,11 @@ _MUST_BE_THERE = frozenset({"", "+"})
 
 
 class PathRefused(Exception):
-    """A value cannot stand in a path; `name` is the variable it belongs to."""
+    """Values cannot stand in a path; `names` are the variables they belong to."""
 
-    def __init__(self, name: str, message: str) -> None:
+    def __init__(self, names: Iterable[str], message: str) -> None:
         super().__init__(message)
-        self.name = name
+        self.names = sorted(names)
 
 
 def expand_path(template: Template, values: Mapping[str, TemplateValue]) -> str:
@@ -32,19 +32,22 @@ def expand_path(template: Template, values: Mapping[str, TemplateValue]) -> str:
             value = values.get(variable.name)
             if not value:
                 if value == "" or expression.operator.sign in _MUST_BE_THERE:
-                    raise PathRefused(variable.name, "is needed in the path and must not be empty")
+                    raise PathRefused(
+                        (variable.name,), "is needed in the path and must not be empty"
+                    )
                 continue
             for piece in _pieces(value):
                 _check(variable.name, piece, keeps_slashes=reserved)
     path = template.expand(values).replace("?", "%3F").replace("#", "%23")
     if has_dot_segments(path):
-        names = ", ".join(sorted(template.names))
-        raise PathRefused(names, "together they make a path segment that is . or ..")
+        raise PathRefused(template.names, "together make a path segment that is . or ..")
     return path
 
 
 def has_dot_segments(path: str) -> bool:
     """Tell whether a segment is `.` or `..`, also when it is percent-encoded."""
+    if "." not in path and "%" not in path:
+        return False
     return not _DOTS.isdisjoint(_SEPARATORS.split(unquote(path)))
 
 
@@ -67,6 +70,6 @@ def _pieces(value: str | list[str] | list[tuple[str, str]]) -> Iterable[str]:
 
 def _check(name: str, piece: str, *, keeps_slashes: bool) -> None:
     if not piece or (keeps_slashes and "" in piece.split("/")):
-        raise PathRefused(name, "must not make an empty segment of the path")
+        raise PathRefused((name,), "must not make an empty segment of the path")
     if has_dot_segments(piece):
-        raise PathRefused(name, "must not hold a path segment that is . or ..")
+        raise PathRefused((name,), "must not hold a path segment that is . or ..")

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from urllib.parse import unquote
 
 from credentials.model import AuthScheme
 from executor.completion import Defaults, defaults_of
@@ -10,6 +9,7 @@ from executor.errors import MethodNotCallable
 from executor.headers import Headers, check_name
 from executor.json_text import dump
 from executor.lru import LeastRecentlyUsed
+from executor.path import has_dot_segments
 from executor.schema_check import SchemaCheck
 from executor.template import CONFIG_PREFIX, Template, TemplateError, parse, split_query
 from registry.model import Definition, Method, Schema
@@ -173,8 +173,8 @@ def _header_template(name: str, text: str, method: Method) -> Template:
 
 
 def _check_path(path: Template, method: Method) -> None:
-    literals = "/".join([part for part in path.parts if isinstance(part, str)])
-    if {".", ".."}.intersection(unquote(literals).split("/")):
+    sample = "".join([part if isinstance(part, str) else "value" for part in path.parts])
+    if has_dot_segments(sample):
         raise _unusable("path", method, "it has a segment that is . or ..")
 
 

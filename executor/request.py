@@ -4,15 +4,12 @@ Nothing is parsed and written again on its way: values are moved as slices of th
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import quote, quote_plus
-
-import orjson
+from urllib.parse import quote_plus
 
 from credentials.model import Authorization
+from executor.arguments import Arguments, invalid
 from executor.configuration import Configuration
-from executor.errors import InvalidParameters, MethodNotCallable, RequestTooLarge
+from executor.errors import InvalidParameters, MethodNotCallable
 from executor.headers import Headers, is_sendable, override
 from executor.json_text import (
     TemplateValue,
@@ -22,60 +19,12 @@ from executor.json_text import (
     query_pairs,
     template_value,
 )
-from executor.model import HttpRequest, MethodCall
+from executor.model import HttpRequest
 from executor.path import PathRefused, expand_path
 from executor.plan import CONTENT_TYPES, Plan
+from executor.schema_check import pointer
 from executor.takeover import KEY, Takeover, takeover_of
-from executor.template import CONFIG_PREFIX
-
-EMPTY = b"{}"
-
-
-@dataclass(frozen=True, slots=True)
-class Arguments:
-    """Parameters, completed and found valid, and metadata: their texts and the values in them."""
-
-    text: bytes
-    values: dict[str, Any]
-    metadata: bytes
-    metadata_values: dict[str, Any]
-
-
-def prepare(plan: Plan, call: MethodCall, limit: int) -> Arguments:
-    """Complete and check what the caller sent.
-
-    Raises `InvalidParameters` with every problem, and `RequestTooLarge` above `limit` bytes.
-    """
-    check_size(call.parameters, limit)
-    check_size(call.metadata, limit)
-    text = call.parameters or EMPTY
-    values = parse_object(text, "/parameters")
-    if plan.defaults is not None:
-        try:
-            text = plan.defaults.complete(text, values)
-        except ValueError as error:
-            raise _invalid("/parameters", str(error)) from None
-    problems = plan.parameters.problems(values) if plan.parameters else ()
-    if problems:
-        raise InvalidParameters(
-            f"the parameters do not match the paramSchema of {plan.method}: "
-            f"{problems[0].path}: {problems[0].message}",
-            problems=[{"path": p.path, "message": p.message} for p in problems],
-        )
-    if not call.metadata:
-        return Arguments(text, values, EMPTY, {})
-    return Arguments(text, values, call.metadata, parse_object(call.metadata, "/metadata"))
-
-
-def parse_object(text: bytes, path: str) -> dict[str, Any]:
-    """Parse what must be an object; raises `InvalidParameters` naming `path`."""
-    try:
-        values = orjson.loads(text)
-    except ValueError as error:
-        raise _invalid(path, f"is no JSON: {error}") from None
-    if not isinstance(values, dict):
-        raise _invalid(path, "must be an object")
-    return values
+from executor.template import CONFIG_PREFIX, encode
 
 
 def bind(
@@ -100,8 +49,10 @@ def bind(
             return _bound(sources)
         return _taken_over(sources, takeover)
     except PathRefused as error:
-        raise _refused(error.name, str(error)) from None
+        raise _refused(error.names, str(error)) from None
     except ValueError as error:
+        if transformed is None:
+            raise invalid("/parameters", f"cannot be bound: {error}") from None
         raise MethodNotCallable(
             f"the result of the requestTransform of {plan.method} cannot be bound: {error}",
             method=plan.method,
@@ -120,24 +71,14 @@ def authorized(request: HttpRequest, authorization: Authorization) -> HttpReques
             )
     url = request.url
     if authorization.query:
-        url += ("&" if "?" in url else "?") + encode_pairs(authorization.query, quote)
+        url += ("&" if "?" in url else "?") + encode_pairs(authorization.query)
     headers = override(request.headers, authorization.headers)
     return HttpRequest(request.method, url, headers, request.body)
 
 
-def check_size(content: bytes | None, limit: int) -> None:
-    """Raise `RequestTooLarge` for what is longer than `limit` bytes."""
-    if content is not None and len(content) > limit:
-        raise RequestTooLarge(
-            f"the request has {len(content)} bytes where {limit} are allowed",
-            limit=limit,
-            size=len(content),
-        )
-
-
-def encode_pairs(pairs: Iterable[tuple[str, str]], escape: Callable[..., str]) -> str:
-    """Write pairs as a query (`quote`) or a form (`quote_plus`)."""
-    return "&".join([f"{escape(name, safe='')}={escape(value, safe='')}" for name, value in pairs])
+def encode_pairs(pairs: Iterable[tuple[str, str]], escape: Callable[[str], str] = encode) -> str:
+    """Write pairs as a query, or with `quote_plus` as a form."""
+    return "&".join([f"{escape(name)}={escape(value)}" for name, value in pairs])
 
 
 class _Sources:
@@ -218,9 +159,8 @@ class _Sources:
                 continue
             value = template.fill(values)
             if not is_sendable(value):
-                names = sorted(template.names)
                 raise _refused(
-                    ", ".join(names), f"holds characters that the header {name} cannot carry"
+                    sorted(template.names), f"holds characters that the header {name} cannot carry"
                 )
             filled.append((name, value))
         return tuple(filled)
@@ -231,7 +171,7 @@ def _bound(sources: _Sources) -> HttpRequest:
     body = sources.body()
     query = sources.query()
     if plan.body is None:
-        query = _both(query, encode_pairs(query_pairs(sources.rest()), quote))
+        query = _both(query, encode_pairs(query_pairs(sources.rest())))
     url = _url(configuration, sources.path(), query)
     base = plan.base_headers if body is None else plan.body_headers
     return HttpRequest(plan.verb, url, override(base, sources.headers()), body)
@@ -243,7 +183,7 @@ def _taken_over(sources: _Sources, takeover: Takeover) -> HttpRequest:
     if path is None:
         path, query = sources.path(), sources.query()
     if takeover.query is not None:
-        query = _both(query, encode_pairs(query_pairs(takeover.query), quote))
+        query = _both(query, encode_pairs(query_pairs(takeover.query)))
     body, headers = takeover.body, plan.base_headers
     if body is not None:
         kind = plan.body or "json"
@@ -258,9 +198,9 @@ def _taken_over(sources: _Sources, takeover: Takeover) -> HttpRequest:
 def _check_origin(arguments: Arguments) -> None:
     """Refuse a takeover that a caller may have smuggled through a script: it is the author's."""
     if mentions(arguments.values, KEY):
-        raise _invalid("/parameters", f"must not hold {KEY}: it is reserved for scripts")
+        raise invalid("/parameters", f"must not hold {KEY}: it is reserved for scripts")
     if mentions(arguments.metadata_values, KEY):
-        raise _invalid("/metadata", f"must not hold {KEY}: it is reserved for scripts")
+        raise invalid("/metadata", f"must not hold {KEY}: it is reserved for scripts")
 
 
 def _both(first: str, second: str) -> str:
@@ -272,11 +212,12 @@ def _url(configuration: Configuration, path: str, query: str) -> str:
     return f"{configuration.base}{path}?{query}" if query else configuration.base + path
 
 
-def _refused(names: str, reason: str) -> InvalidParameters | MethodNotCallable:
-    if names.startswith(CONFIG_PREFIX):
-        return MethodNotCallable(f"{names} {reason}", variable=names)
-    return _invalid(f"/parameters/{names}", reason)
-
-
-def _invalid(path: str, reason: str) -> InvalidParameters:
-    return InvalidParameters(f"{path} {reason}", problems=[{"path": path, "message": reason}])
+def _refused(names: list[str], reason: str) -> InvalidParameters | MethodNotCallable:
+    """Blame the parameters among the variables, else the config."""
+    parameters = [name for name in names if not name.startswith(CONFIG_PREFIX)]
+    if not parameters:
+        return MethodNotCallable(f"{', '.join(names)} {reason}", variables=names)
+    return InvalidParameters(
+        f"{', '.join(parameters)} {reason}",
+        problems=[{"path": f"/parameters{pointer([n])}", "message": reason} for n in parameters],
+    )

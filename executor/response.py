@@ -49,6 +49,7 @@ MESSAGES: Mapping[type[ExecutorError], str] = MappingProxyType(
 
 _JSON = re.compile(r"[^/;\s]+/(?:[^/;\s]+[+-])?json", re.IGNORECASE)
 _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\";\s]+)", re.IGNORECASE)
+_USUAL = frozenset({"", "application/json"})
 _UTF8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 _BOM = b"\xef\xbb\xbf"
 
@@ -86,7 +87,7 @@ def read(response: HttpResponse, authorization: Authorization) -> tuple[bytes, A
         return NULL, None
     content_type = response.header("content-type") or ""
     media_type = content_type.partition(";")[0].strip().lower()
-    if media_type and not _JSON.fullmatch(media_type):
+    if media_type not in _USUAL and not _JSON.fullmatch(media_type):
         raise UpstreamFailed(
             f"the upstream answered {media_type} where JSON was expected",
             statusCode=response.status,
