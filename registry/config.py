@@ -84,6 +84,8 @@ def _problem(error: jsonschema_rs.ValidationError) -> Problem:
     place = ["config", *error.instance_path]
     if error.kind.name == "required":
         place.append(details["property"])
+    if error.schema_path[-1:] == ["additionalProperties"] and "unexpected" not in details:
+        return Problem(pointer(*place), "has fields, and none are known")
     say = _MESSAGES.get(error.kind.name)
     message = say(details) if say else f"does not satisfy {error.kind.name} of configSchema"
     return Problem(pointer(*place), message)
@@ -101,7 +103,7 @@ def _shown(values: Any) -> str:
 
 _MESSAGES: Final[Mapping[str, _Message]] = {
     "required": lambda _: "is missing",
-    "type": lambda d: f"must be of type {' or '.join(d['types'])}",
+    "type": lambda d: f"must be of type {' or '.join(sorted(d['types']))}",
     "enum": lambda d: f"must be one of {_shown(d['options'])}",
     "const": lambda d: f"must be {_shown([d['expected_value']])}",
     "format": lambda d: f"must be a valid {d['format']}",

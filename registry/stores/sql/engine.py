@@ -24,7 +24,7 @@ def open_engine(url: str) -> AsyncEngine:
 
     The caller disposes of it. What was sent is never part of an error's text.
     """
-    engine = create_async_engine(url, hide_parameters=True)
+    engine = create_async_engine(url, hide_parameters=True, skip_autocommit_rollback=True)
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", _set_pragmas)
     return engine

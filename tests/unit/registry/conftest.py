@@ -1,0 +1,114 @@
+"""The registry over memory, with fakes of what it needs from outside."""
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from registry.definitions import Definitions
+from registry.instances import Instances
+from registry.model import Problem
+from registry.stores.memory import MemoryDefinitionStore, MemoryInstanceStore
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "registry"
+
+
+class Calendar:
+    """A clock that goes on by a second with each look."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        """Answer the next second."""
+        self.now += timedelta(seconds=1)
+        return self.now
+
+
+class SyntaxScripts:
+    """A checker to whom every script with the word `syntax` is wrong."""
+
+    async def check(self, source: str) -> tuple[Problem, ...]:
+        """Answer one problem, or none."""
+        if "syntax" not in source:
+            return ()
+        return (Problem("", "SyntaxError: unexpected", 2, 7, "frame"),)
+
+
+@dataclass
+class RecordingVault:
+    """A vault that shows what is in it, and fails on demand."""
+
+    kept: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    failure: Exception | None = None
+
+    async def update(
+        self, tenant: str, instance_id: str, fields: Mapping[str, Any], removed: Collection[str]
+    ) -> None:
+        """Keep fields."""
+        if self.failure:
+            raise self.failure
+        kept = self.kept.setdefault((tenant, instance_id), {})
+        kept.update(fields)
+        for name in removed:
+            kept.pop(name, None)
+
+    async def delete(self, tenant: str, instance_id: str) -> None:
+        """Forget everything."""
+        if self.failure:
+            raise self.failure
+        self.kept.pop((tenant, instance_id), None)
+
+
+@dataclass
+class Registry:
+    """Everything a test may want to reach."""
+
+    definitions: Definitions
+    instances: Instances
+    vault: RecordingVault
+    definition_store: MemoryDefinitionStore
+    instance_store: MemoryInstanceStore
+    changed: list[tuple[str, str]]
+
+
+@pytest.fixture
+def registry() -> Registry:
+    """Answer an empty registry."""
+    clock, vault = Calendar(), RecordingVault()
+    changed: list[tuple[str, str]] = []
+    definition_store, instance_store = MemoryDefinitionStore(), MemoryInstanceStore()
+    definitions = Definitions(definition_store, SyntaxScripts(), clock)
+    instances = Instances(
+        instance_store, definitions, vault, clock, lambda *event: changed.append(event)
+    )
+    return Registry(definitions, instances, vault, definition_store, instance_store, changed)
+
+
+@pytest.fixture(scope="session")
+def golden() -> Callable[[str], bytes]:
+    """Answer the text of a definition from the specification."""
+    return lambda name: (GOLDEN / f"{name}.json").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def written() -> Callable[..., bytes]:
+    """Write a small definition; arguments set members, None removes one."""
+
+    def write(**members: Any) -> bytes:
+        whole = {
+            "name": "Things",
+            "version": "1.0.0",
+            "type": "http",
+            "authType": "none",
+            "methods": [{"name": "listThings"}],
+            "configSchema": {"type": "object", "properties": {"baseUrl": {"type": "string"}}},
+            **members,
+        }
+        return json.dumps({k: v for k, v in whole.items() if v is not None}).encode()
+
+    return write

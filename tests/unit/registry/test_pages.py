@@ -1,0 +1,65 @@
+"""Pages and their tokens."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registry.errors import InvalidPageRequest
+from registry.model import PageRequest
+from registry.pages import check, last_id, token_after
+
+IDS = st.from_regex(r"int_def_[a-z0-9]{1,26}", fullmatch=True)
+
+
+@given(IDS)
+def test_a_token_leads_back_to_its_item(identifier: str) -> None:
+    """A token says after which item a list goes on, in characters that fit a URL."""
+    token = token_after(identifier)
+    assert last_id(token, "int_def_") == identifier
+    assert token.replace("-", "").replace("_", "").isalnum()
+
+
+@given(IDS)
+def test_a_token_is_good_for_its_own_kind_of_list(identifier: str) -> None:
+    """A token of definitions says nothing about instances."""
+    with pytest.raises(InvalidPageRequest):
+        last_id(token_after(identifier), "int_inst_")
+
+
+@given(st.text() | st.binary().map(lambda raw: raw.decode("latin-1")))
+def test_any_other_text_is_no_token(text: str) -> None:
+    """Nothing but `InvalidPageRequest` comes of a broken token."""
+    with pytest.raises(InvalidPageRequest) as caught:
+        last_id(text, "int_def_")
+    assert caught.value.details == {"field": "pageToken"}
+
+
+@given(IDS, st.integers(0, 60), st.sampled_from("Aa0_-=+/ \n"))
+def test_a_changed_token_is_another_or_none(identifier: str, at: int, character: str) -> None:
+    """A token has one spelling."""
+    token = token_after(identifier)
+    changed = token[:at] + character + token[at + 1 :]
+    try:
+        other = last_id(changed, "int_def_")
+    except InvalidPageRequest:
+        return
+    assert (other == identifier) == (changed == token)
+
+
+@pytest.mark.parametrize(
+    ("request_", "search", "field"),
+    [
+        (PageRequest(page=0), "", "page"),
+        (PageRequest(page=10**9), "", "page"),
+        (PageRequest(limit=0), "", "limit"),
+        (PageRequest(limit=201), "", "limit"),
+        (PageRequest(), "x" * 201, "search"),
+        (PageRequest(), "a\x00", "search"),
+        (PageRequest(), "\ud800", "search"),
+    ],
+)
+def test_what_cannot_be_served_is_refused(request_: PageRequest, search: str, field: str) -> None:
+    """The part that is wrong is named."""
+    with pytest.raises(InvalidPageRequest) as caught:
+        check(request_, search)
+    assert caught.value.details == {"field": field}
