@@ -1,7 +1,8 @@
 """The database connection of the local store."""
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from sqlalchemy import event
@@ -10,14 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from credentials.errors import StoreUnavailable
 
-# WAL: readers never wait for a writer. FULL: what was answered survives a power cut, which a
-# rotated token must. secure_delete: freed pages are zeroed.
+# FULL: what was answered survives a power cut, which a rotated token must. secure_delete: freed
+# pages are zeroed.
 _PRAGMAS = (
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = FULL",
     "PRAGMA busy_timeout = 5000",  # milliseconds
+    "PRAGMA synchronous = FULL",
     "PRAGMA secure_delete = ON",
 )
+_WRITE_AHEAD = "PRAGMA journal_mode = WAL"  # readers never wait for a writer
 
 
 def open_engine(url: str) -> AsyncEngine:
@@ -46,4 +47,8 @@ def _set_pragmas(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     for pragma in _PRAGMAS:
         cursor.execute(pragma)
+    # The file keeps this mode, and SQLite does not wait when two set it on a new file at once: the
+    # loser may go on, in whatever mode the file is by then.
+    with suppress(sqlite3.OperationalError):
+        cursor.execute(_WRITE_AHEAD)
     cursor.close()

@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from base64 import b64encode
 from collections.abc import AsyncIterator
-from contextlib import closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +32,22 @@ def database(tmp_path: Path) -> Path:
     return tmp_path / "credentials.db"
 
 
+@asynccontextmanager
+async def connected(database: Path) -> AsyncIterator[AsyncEngine]:
+    """Open an engine, and leave no thread of it behind."""
+    engine = open_engine(f"sqlite+aiosqlite:///{database}")
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
 @pytest.fixture
 async def engine(database: Path) -> AsyncIterator[AsyncEngine]:
     """Answer an engine on a migrated database."""
-    engine = open_engine(f"sqlite+aiosqlite:///{database}")
-    await migrate(engine)
-    yield engine
-    await engine.dispose()
+    async with connected(database) as engine:
+        await migrate(engine)
+        yield engine
 
 
 @pytest.fixture
@@ -216,10 +225,9 @@ async def test_unavailable(tmp_path: Path) -> None:
     """A database without our tables and a file that is no database are the same error."""
     key = create_master_key(tmp_path / "master-key")
     for path in (tmp_path / "empty.db", tmp_path / "master-key"):
-        engine = open_engine(f"sqlite+aiosqlite:///{path}")
-        with pytest.raises(StoreUnavailable):
-            await LocalSecretStore.open(engine, key)
-        await engine.dispose()
+        async with connected(path) as engine:
+            with pytest.raises(StoreUnavailable):
+                await LocalSecretStore.open(engine, key)
 
 
 async def test_verbs_when_unavailable(store: LocalSecretStore, database: Path) -> None:
@@ -262,11 +270,12 @@ async def test_migrating_again(engine: AsyncEngine, database: Path) -> None:
 
 async def test_migrating_at_the_same_time(database: Path) -> None:
     """Of processes that start together one makes the tables, and the others find them."""
-    engines = [open_engine(f"sqlite+aiosqlite:///{database}") for _ in range(3)]
-    await asyncio.gather(*(migrate(engine) for engine in engines))
-    for engine in engines:
-        await engine.dispose()
+    async with AsyncExitStack() as stack:
+        engines = [await stack.enter_async_context(connected(database)) for _ in range(8)]
+        await asyncio.gather(*(migrate(engine) for engine in engines))
     assert rows(database, VERSION_TABLE) == [(HEAD,)]
+    with closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchall() == [("wal",)]
 
 
 async def test_migrating_beside_other_tables(database: Path) -> None:
@@ -274,9 +283,8 @@ async def test_migrating_beside_other_tables(database: Path) -> None:
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
         connection.execute("INSERT INTO alembic_version VALUES ('theirs')")
-    engine = open_engine(f"sqlite+aiosqlite:///{database}")
-    await migrate(engine)
-    await engine.dispose()
+    async with connected(database) as engine:
+        await migrate(engine)
     assert rows(database, "alembic_version") == [("theirs",)]
 
 
