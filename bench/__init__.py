@@ -1,0 +1,1 @@
+"""Measurements against the budgets and against what a user would pick instead, in ratios."""

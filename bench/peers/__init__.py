@@ -1,0 +1,1 @@
+"""The peers that execute is measured against; each is a program of its own."""
