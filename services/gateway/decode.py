@@ -79,7 +79,7 @@ def _read_object(
 ) -> None:
     problems: list[Problem] = []
     seen: set[int] = set()
-    for name, value in json_text.members(raw, path):
+    for name, value in json_text.members(raw, path).items():
         field, fill = fields.get(name, (None, None))
         if field is None or fill is None:
             known = {known.json_name for known, _ in fields.values()}
@@ -89,7 +89,7 @@ def _read_object(
         else:
             seen.add(field.number)
             try:
-                fill(target, value, f"{path}/{name}")
+                fill(target, bytes(value), f"{path}/{name}")
             except FieldsInvalid as error:
                 problems.extend(error.problems)
         if len(problems) >= _MOST_PROBLEMS:

@@ -6,7 +6,6 @@ columns are in bytes.
 
 import re
 from array import array
-from collections.abc import Iterator
 from itertools import accumulate
 from typing import NoReturn
 
@@ -25,6 +24,7 @@ _KEY = re.compile(rb'\s*[{,]\s*"([^"\\]*(?:\\.[^"\\]*)*)"\s*:\s*', re.DOTALL)
 _END = re.compile(rb"\s*\{?\s*\}\s*")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS = bytes.maketrans(b"[]{}", b"\x01\xff\x01\xff")
+_FEW = 16
 _KINDS = {b'"': "a string", b"{": "an object", b"[": "an array", b"t": "true", b"f": "false"}
 
 
@@ -58,8 +58,8 @@ def depth(text: bytes) -> int:
     return max(accumulate(steps), default=0)
 
 
-def members(text: bytes, path: str) -> Iterator[tuple[str, bytes]]:
-    """Names and raw values of a valid JSON object, in order.
+def members(text: bytes, path: str) -> dict[str, msgspec.Raw]:
+    """Raw values of a valid JSON object by their names, in order.
 
     `path` is the object's JSON Pointer, for messages. Raises `FieldsInvalid` when the value is
     not an object or a name is there twice.
@@ -68,22 +68,12 @@ def members(text: bytes, path: str) -> Iterator[tuple[str, bytes]]:
         values = _members.decode(text)
     except msgspec.ValidationError:
         raise FieldsInvalid([Problem(path, f"must be an object, not {kind(text)}")]) from None
-    # msgspec keeps the last of two equal names. Following the text with the values it answers stays
-    # in step up to the end exactly when no name is there twice.
-    position, name = 0, ""
-    for _ in range(len(values)):
-        key = _KEY.match(text, position)
-        if key is None:
-            raise _twice(path, name)
-        name = _name(key[1])
-        value = bytes(values.pop(name, b""))
-        position = key.end() + len(value)
-        if not value or not text.startswith(value, key.end()):
-            raise _twice(path, name)
-        yield name, value
-    if not _END.fullmatch(text, position):
-        key = _KEY.match(text, position)
-        raise _twice(path, _name(key[1]) if key else name)
+    # msgspec keeps the last of two equal names. Where nothing is escaped, a name that is there
+    # once in quotes is there once; anything else takes a closer look.
+    doubtful = len(values) > _FEW or b"\\" in text
+    if doubtful or any(text.count(b'"%b"' % name.encode()) > 1 for name in values):
+        _require_unique(text, dict(values), path)
+    return values
 
 
 def items(text: bytes, path: str) -> list[bytes]:
@@ -106,6 +96,24 @@ def kind(text: bytes) -> str:
     """Say what a raw JSON value is, for people."""
     start = text.lstrip()[:1]
     return _KINDS.get(start) or ("null" if start == b"n" else "a number")
+
+
+def _require_unique(text: bytes, values: dict[str, msgspec.Raw], path: str) -> None:
+    # Following the text with the values that msgspec answers stays in step up to the end exactly
+    # when no name is there twice.
+    position, name = 0, ""
+    for _ in range(len(values)):
+        key = _KEY.match(text, position)
+        if key is None:
+            raise _twice(path, name)
+        name = _name(key[1])
+        value = bytes(values.pop(name, b""))
+        position = key.end() + len(value)
+        if not value or not text.startswith(value, key.end()):
+            raise _twice(path, name)
+    if not _END.fullmatch(text, position):
+        key = _KEY.match(text, position)
+        raise _twice(path, _name(key[1]) if key else name)
 
 
 def _name(text: bytes) -> str:

@@ -1,14 +1,15 @@
 """Fields of a request message that are given as text: in the path and in the query."""
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
-from services.gateway import template
+from services.gateway import special, template
 from services.gateway.decode import unknown_field
 from services.gateway.errors import FieldsInvalid, InvalidRequest, Problem
 from services.gateway.scalars import Scalar, scalar_of
@@ -16,21 +17,21 @@ from services.gateway.scalars import Scalar, scalar_of
 
 @dataclass(frozen=True, slots=True)
 class TextField:
-    """A scalar field, reached through the messages named by `parents`."""
+    """A scalar field: its name in the contract and the messages that lead to it.
+
+    `label` is what JSON calls it, with dots between the messages.
+    """
 
     parents: tuple[str, ...]
-    field: FieldDescriptor
+    name: str
+    label: str
+    repeated: bool
     scalar: Scalar
-
-    @property
-    def name(self) -> str:
-        """Its name in JSON, dotted."""
-        return ".".join((*self.parents, self.field.json_name))
 
     @property
     def pointer(self) -> str:
         """Its JSON Pointer."""
-        return "/" + "/".join((*self.parents, self.field.json_name))
+        return "/" + self.label.replace(".", "/")
 
     def read(self, text: str) -> Any:
         """Turn a text into the field's value; raises `FieldsInvalid`."""
@@ -47,44 +48,40 @@ class TextField:
         return owner
 
 
-def text_field(message: Descriptor, path: Iterable[str]) -> TextField:
-    """The field at a path of proto names, which has to exist."""
-    *parents, last = path
-    for parent in parents:
-        inner = message.fields_by_name[parent].message_type
-        assert inner is not None  # noqa: S101 read_routes has made sure
-        message = inner
-    field = message.fields_by_name[last]
-    return TextField(tuple(parents), field, scalar_of(field))
+def text_fields(message: Descriptor) -> Iterator[TextField]:
+    """Every scalar of a message, also inside of other messages, but not of a recursive one."""
+    return _scalars(message, (), "", frozenset({message.full_name}))
 
 
-def query_fields(message: Descriptor, bound: Iterable[tuple[str, ...]]) -> dict[str, TextField]:
-    """Every scalar that is not bound already, by each name that a query may call it."""
+def query_fields(
+    fields: Iterable[TextField], bound: Iterable[tuple[str, ...]]
+) -> dict[str, TextField]:
+    """Those fields that are not bound already, by each name that a query may call them."""
     taken = frozenset(bound)
-    found = _scalars(message, (), ("",), frozenset({message.full_name}))
     return {
-        name.removeprefix("."): field
-        for names, field in found
-        if not any((*field.parents, field.field.name)[: len(path)] == path for path in taken)
-        for name in names
+        name: field
+        for field in fields
+        if not any((*field.parents, field.name)[: len(path)] == path for path in taken)
+        for name in _spellings(field)
     }
 
 
 def _scalars(
-    message: Descriptor, parents: tuple[str, ...], prefixes: tuple[str, ...], seen: frozenset[str]
-) -> Iterator[tuple[tuple[str, ...], TextField]]:
+    message: Descriptor, parents: tuple[str, ...], prefix: str, seen: frozenset[str]
+) -> Iterator[TextField]:
     for field in message.fields:
-        spellings = dict.fromkeys((field.json_name, field.name))
-        names = tuple(f"{prefix}.{spelling}" for prefix in prefixes for spelling in spellings)
-        inner = field.message_type
+        label, inner = prefix + field.json_name, field.message_type
         if inner is None:
-            yield names, TextField(parents, field, scalar_of(field))
-        elif not field.is_repeated and inner.full_name not in seen and not _is_special(inner):
-            yield from _scalars(inner, (*parents, field.name), names, seen | {inner.full_name})
+            yield TextField(parents, field.name, label, field.is_repeated, scalar_of(field))
+        elif not (field.is_repeated or inner.full_name in seen or special.is_special(inner)):
+            below = (*parents, field.name)
+            yield from _scalars(inner, below, f"{label}.", seen | {inner.full_name})
 
 
-def _is_special(message: Descriptor) -> bool:
-    return message.full_name.startswith("google.") or message.full_name == "integration.v1.Json"
+def _spellings(field: TextField) -> Iterator[str]:
+    """Each segment can be spelled as in JSON or as in the contract, and they can be mixed."""
+    segments = zip(field.label.split("."), (*field.parents, field.name), strict=True)
+    return map(".".join, itertools.product(*(dict.fromkeys(names) for names in segments)))
 
 
 def parse_query(text: str) -> dict[str, list[str]]:
@@ -118,19 +115,19 @@ def fill_from_query(message: Message, fields: Mapping[str, TextField], text: str
 
 def _known(fields: Mapping[str, TextField], name: str) -> TextField:
     if name not in fields:
-        known = {field.name for field in fields.values()}
+        known = {field.label for field in fields.values()}
         raise FieldsInvalid([Problem(f"/{name}", unknown_field(name, known, "query parameter"))])
     return fields[name]
 
 
 def _fill(message: Message, field: TextField, values: list[str], seen: set[str]) -> None:
-    if field.name in seen:
+    if field.label in seen:
         raise FieldsInvalid([Problem(field.pointer, "is there twice, under two names")])
-    seen.add(field.name)
+    seen.add(field.label)
     owner = field.owner(message)
-    if field.field.is_repeated:
-        getattr(owner, field.field.name).extend([field.read(value) for value in values])
+    if field.repeated:
+        getattr(owner, field.name).extend([field.read(value) for value in values])
     elif len(values) > 1:
         raise FieldsInvalid([Problem(field.pointer, f"is there {len(values)} times")])
     else:
-        setattr(owner, field.field.name, field.read(values[0]))
+        setattr(owner, field.name, field.read(values[0]))

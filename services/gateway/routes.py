@@ -18,8 +18,8 @@ from services.gateway.errors import (
     RequestRefused,
     RouteNotFound,
 )
+from services.gateway.matcher import Matcher
 from services.gateway.template import Template
-from services.gateway.trie import Trie
 
 T = TypeVar("T")
 
@@ -135,9 +135,9 @@ class RoutingTable(Generic[T]):
     """Finds what answers a request, by method and raw path."""
 
     def __init__(self, routes: Iterable[tuple[Route, T]]) -> None:
-        self._trie: Trie[dict[str, tuple[T, str]]] = Trie()
+        self._matcher: Matcher[dict[str, tuple[T, str]]] = Matcher()
         for route, value in routes:
-            methods = self._trie.setdefault(route.template, {})
+            methods = self._matcher.setdefault(route.template, {})
             methods[route.http_method] = value, route.template.verb
 
     def find(self, method: str, path: str) -> tuple[T, list[str]]:
@@ -147,7 +147,7 @@ class RoutingTable(Generic[T]):
         `MethodNotAllowed` and, for a path that is not well-formed, `InvalidRequest`.
         """
         segments, keys = split(path)
-        ends = self._trie.find(segments, keys)
+        ends = self._matcher.find(segments, keys)
         wanted = ("HEAD", "GET") if method == "HEAD" else (method,)
         for name in wanted:
             for methods in ends:

@@ -16,6 +16,11 @@ _ORDINARY = frozenset({"google.protobuf.Empty"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+def is_special(message: Descriptor) -> bool:
+    """Tell whether a message's JSON is not an object of its fields."""
+    return message.full_name in (JSON, TIMESTAMP)
+
+
 def refuse_unsupported(message: Descriptor) -> None:
     """Raise `UnsupportedField` for a well-known type that has a JSON form we do not speak."""
     foreign = message.full_name.startswith("google.")

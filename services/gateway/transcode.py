@@ -1,6 +1,7 @@
 """One route's way from a REST request to a request message, and from the response to JSON."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
@@ -9,8 +10,8 @@ from google.protobuf.message_factory import GetMessageClass
 from services.gateway import json_text, special, template
 from services.gateway.decode import Decoders
 from services.gateway.encode import Encoders
-from services.gateway.errors import FieldsInvalid, InvalidRequest, Problem
-from services.gateway.query import TextField, fill_from_query, query_fields, text_field
+from services.gateway.errors import FieldsInvalid, InvalidRequest, Problem, UnsupportedField
+from services.gateway.query import TextField, fill_from_query, query_fields, text_fields
 from services.gateway.routes import Route
 
 _YAML = frozenset({"application/yaml", "application/x-yaml", "text/yaml"})
@@ -30,27 +31,38 @@ class Transcoder:
         self.rpc_path = route.rpc_path
         self.write_response = encoders.message(route.rpc.output_type)
         self._make = GetMessageClass(message)
-        self._variables = [
-            (variable, text_field(message, variable.field_path))
-            for variable in route.template.variables
-        ]
+        fields = {(*field.parents, field.name): field for field in text_fields(message)}
+        variables = route.template.variables
+        self._variables = [(each, _field_of(each, fields)) for each in variables]
         self._bind_body = _body_binder(route, decoders)
-        bound = [variable.field_path for variable in route.template.variables]
-        taken = [*bound, (route.body,)] if route.body else bound
-        self._query = {} if route.body == "*" else query_fields(message, taken)
+        bound = [(route.body,), *(variable.field_path for variable in variables)]
+        self._query = {} if route.body == "*" else query_fields(fields.values(), bound)
 
     def read_request(
         self, segments: list[str], query: str, body: bytes, content_type: str | None
     ) -> Message:
         """Make the request message; raises a `RequestRefused` that says what does not fit."""
         message = self._make()
+        bound = [
+            (field, _bind_variable(message, field, _captured(variable, segments)))
+            for variable, field in self._variables
+        ]
         if body:
             self._bind_body(message, body, content_type)
+            for field, value in bound:
+                _require_unchanged(message, field, value)
         if query:
             fill_from_query(message, self._query, query)
-        for variable, field in self._variables:
-            _bind_variable(message, field, _captured(variable, segments))
         return message
+
+
+def _field_of(
+    variable: template.Variable, fields: Mapping[tuple[str, ...], TextField]
+) -> TextField:
+    if variable.field_path not in fields:
+        name = ".".join(variable.field_path)
+        raise UnsupportedField(f"'{name}' in a path lies inside of a message that contains itself")
+    return fields[variable.field_path]
 
 
 def _captured(variable: template.Variable, segments: list[str]) -> str:
@@ -60,16 +72,16 @@ def _captured(variable: template.Variable, segments: list[str]) -> str:
         raise InvalidRequest("The path's escapes are not UTF-8") from None
 
 
-def _bind_variable(message: Message, field: TextField, text: str) -> None:
+def _bind_variable(message: Message, field: TextField, text: str) -> Any:
     value = field.read(text)
-    owner = field.owner(message)
-    name = field.field.name
-    given = getattr(owner, name)
-    if given and given != value:
-        raise FieldsInvalid(
-            [Problem(field.pointer, f"is '{text[:80]}' in the path and something else in the body")]
-        )
-    setattr(owner, name, value)
+    setattr(field.owner(message), field.name, value)
+    return value
+
+
+def _require_unchanged(message: Message, field: TextField, value: Any) -> None:
+    if getattr(field.owner(message), field.name) != value:
+        why = f"is '{str(value)[:80]}' in the path and something else in the body"
+        raise FieldsInvalid([Problem(field.pointer, why)])
 
 
 def _body_binder(route: Route, decoders: Decoders) -> _BindBody:

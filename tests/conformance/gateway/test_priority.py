@@ -4,9 +4,9 @@ import itertools
 
 import pytest
 
+from services.gateway.matcher import Matcher
 from services.gateway.routes import split
 from services.gateway.template import parse
-from services.gateway.trie import Trie
 
 # Templates, then paths with the template that has to answer.
 PRIORITY = [
@@ -46,7 +46,7 @@ PRIORITY = [
 def test_the_most_specific_template_answers(templates: list[str], paths: dict[str, str]):
     """Specificity decides, whatever the order of registration."""
     for order in itertools.permutations(templates):
-        trie: Trie[str] = Trie()
+        matcher: Matcher[str] = Matcher()
         for text in order:
-            trie.setdefault(parse(text), text)
-        assert {path: trie.find(*split(path))[0] for path in paths} == paths
+            matcher.setdefault(parse(text), text)
+        assert {path: matcher.find(*split(path))[0] for path in paths} == paths

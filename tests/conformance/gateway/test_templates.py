@@ -7,9 +7,9 @@ reading is taken.
 import pytest
 
 from services.gateway.errors import InvalidTemplate
+from services.gateway.matcher import Matcher
 from services.gateway.routes import split
 from services.gateway.template import Wildcard, parse, value_of
-from services.gateway.trie import Trie
 
 ONE, MANY = Wildcard.ONE, Wildcard.MANY
 
@@ -168,10 +168,10 @@ def test_reads_what_the_grammar_allows(text: str):
 def test_matches_paths(text: str, path: str, expected: dict[str, str] | None):
     """A path matches or not, and gives its variables their values."""
     template = parse(text)
-    trie: Trie[str] = Trie()
-    trie.setdefault(template, text)
+    matcher: Matcher[str] = Matcher()
+    matcher.setdefault(template, text)
     segments, keys = split(path)
-    found = trie.find(segments, keys)
+    found = matcher.find(segments, keys)
     assert bool(found) is (expected is not None)
     if expected is not None:
         if template.verb:

@@ -492,11 +492,18 @@ async def test_connections_are_kept(address: tuple[str, int]):
     assert answered.count(b"HTTP/1.1 200 ") == 1
 
 
+@pytest.mark.parametrize(
+    ("path", "field", "problem"),
+    [
+        ("/a", "google.protobuf.Struct s = 1;", r"S\.A: google\.protobuf\.Struct"),
+        ("/{m.m.id}", "M m = 1; string id = 2;", r"S\.A: 'm\.m\.id' in a path"),
+    ],
+)
 def test_a_contract_that_cannot_be_spoken_stops_the_start(
-    service: Callable[..., Any], dispatch: FakeDispatch
+    service: Callable[..., Any], path: str, field: str, problem: str
 ):
-    """Types without JSON form are found out at start, with the rpc that uses them."""
-    rpcs = 'rpc A(M) returns (M) { option (google.api.http) = { get: "/a" }; }'
-    contract = service(rpcs, "message M { google.protobuf.Struct s = 1; }")
-    with pytest.raises(InvalidRoutes, match=r"S\.A: google\.protobuf\.Struct"):
-        Gateway(contract, dispatch)
+    """What the codec has no form for is found out at start, with the rpc that uses it."""
+    rpcs = f'rpc A(M) returns (M) {{ option (google.api.http) = {{ get: "{path}" }}; }}'
+    contract = service(rpcs, f"message M {{ {field} }}")
+    with pytest.raises(InvalidRoutes, match=problem):
+        Gateway(contract, FakeDispatch())

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -51,7 +52,7 @@ MESSAGES = st.fixed_dictionaries(
         "text": TEXT,
         "blob": st.binary(max_size=6),
         "flag": st.booleans(),
-        "real": st.floats(),
+        "real": st.floats(allow_nan=False) | st.just(math.nan),
         "small": INT32,
         "big_number": INT64,
         "unsigned_small": UINT32,
