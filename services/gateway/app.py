@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import orjson
-from aiohttp import web
+from aiohttp import hdrs, web
 from google.protobuf.descriptor import ServiceDescriptor
 
 from services.gateway import body, headers, status
@@ -82,7 +82,7 @@ class Gateway:
         given = request.headers
         timeout = headers.timeout(given)
         content = await body.read(request, self._max_body_bytes)
-        message = transcoder.read_request(segments, query, content, given.get("Content-Type"))
+        message = transcoder.read_request(segments, query, content, given.get(hdrs.CONTENT_TYPE))
         metadata = headers.metadata(given, request_id)
         answer = await self._dispatch(transcoder.rpc_path, message, metadata, timeout)
         return _json(transcoder.write_response(answer), request_id)
@@ -125,7 +125,7 @@ def _target(raw: str) -> str:
 
 def _json(content: bytes, request_id: str, http_status: int = 200) -> web.Response:
     response = web.Response(body=content, status=http_status, content_type="application/json")
-    response.headers["X-Request-Id"] = request_id
+    response.headers[headers.REQUEST_ID] = request_id
     return response
 
 

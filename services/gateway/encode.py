@@ -62,16 +62,26 @@ class _MessageEncoder:
             self._zeros[field.number] = name + zero
 
     def __call__(self, message: Message) -> bytes:
-        fields, members = self._fields, {}
+        fields = self._fields
+        if self._zeros:
+            return self._with_zeros(message)
+        texts = []
         for field, value in message.ListFields():
             name, write = fields[field.number]
             text = write(value)
             # Only a `Json` without a value is no text at all.
             if text:
+                texts.append(name + text)
+        return b"{%b}" % b",".join(texts)
+
+    def _with_zeros(self, message: Message) -> bytes:
+        members = dict(self._zeros)
+        for field, value in message.ListFields():
+            name, write = self._fields[field.number]
+            text = write(value)
+            if text:
                 members[field.number] = name + text
-        if self._zeros:
-            members = dict(sorted((self._zeros | members).items()))
-        return b"{%b}" % b",".join(members.values())
+        return b"{%b}" % b",".join([members[number] for number in sorted(members)])
 
 
 def shows_zero(field: FieldDescriptor) -> bool:

@@ -70,6 +70,11 @@ message Dynamic {
   repeated integration.v1.Json values = 2;
   string name = 3;
 }
+message Judged {
+  integration.v1.Json value = 1;
+  bool fine = 2;
+  Dynamic inner = 3;
+}
 """
 _numbers = itertools.count()
 

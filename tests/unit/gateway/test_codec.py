@@ -296,6 +296,7 @@ def test_json_without_a_value_is_left_out(make: Make):
     """A `Json` that holds no text is no member, and null in a list, whose places count."""
     message = make("Dynamic", value={}, values=[{}, {"utf8": b"1"}], name="n")
     assert encode(message) == b'{"values":[null,1],"name":"n"}'
+    assert encode(make("Judged", value={}, inner={})) == b'{"fine":false,"inner":{}}'
 
 
 def test_unset_fields_are_left_out():
