@@ -2,28 +2,39 @@
 
 import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from registry.model import Problem
-from registry.problems import pointer
+from registry.problems import MOST_SHOWN, pointer
 
 _LONGEST_SHOWN: Final = 80
 
 
 class Findings:
-    """Problems and warnings, in the order in which they were found."""
+    """Problems and warnings, as they were found, and no more than can be shown."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
 
+    @property
+    def enough(self) -> bool:
+        """Tell whether there are more problems than can be shown."""
+        return len(self.problems) >= MOST_SHOWN
+
     def refuse(self, path: str, message: str) -> None:
         """Note something that is wrong."""
-        self.problems.append(Problem(path, message))
+        self.add([Problem(path, message)])
+
+    def add(self, problems: Iterable[Problem]) -> None:
+        """Note several problems."""
+        self.problems += islice(problems, MOST_SHOWN - len(self.problems))
 
     def warn(self, path: str, message: str) -> None:
         """Note something that is legal but worth knowing."""
-        self.warnings.append(Problem(path, message))
+        if len(self.warnings) < MOST_SHOWN:
+            self.warnings.append(Problem(path, message))
 
 
 class Fields:
@@ -137,6 +148,8 @@ class Fields:
         rest = {name: item for name, item in self._members.items() if name not in self._known}
         known = [*self._known, *accepted]
         for name in rest:
+            if self.findings.enough:
+                break
             if name not in accepted and not name.startswith("x-"):
                 self.refuse(name, f"is not a known field{did_you_mean(name, known)}")
         return {name: self._members[name] for name in rest}

@@ -82,7 +82,7 @@ def read_schema(fields: Fields, name: str, reading: Reading) -> Schema:
     """Read a JSON Schema; without one, everything matches."""
     schema = fields.raw(name, default=True)
     if fields.has(name):
-        reading.findings.problems += reading.check_schema(schema, fields.at(name))
+        reading.findings.add(reading.check_schema(schema, fields.at(name)))
     return schema if isinstance(schema, Mapping | bool) else True
 
 

@@ -1,10 +1,13 @@
 """Problems and where they are: JSON Pointers (RFC 6901), and problems as details of an error."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from registry.errors import InvalidDefinition
 from registry.model import Problem
+
+MOST_SHOWN: Final = 100
+"""So many problems are shown in full; nobody mends more at once."""
 
 
 def pointer(*parts: str | int) -> str:

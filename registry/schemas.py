@@ -1,18 +1,22 @@
 """Is this a JSON Schema, and may it be one of ours?
 
-`jsonschema` is the authority on the schema language; because `jsonschema_rs` validates at run
-time, it has to understand the schema too. References lead to places in the same schema only, so
-that validating never waits for another server, nor asks one.
+Checked is what the dialect's meta-schema says, what `jsonschema_rs`, which validates at run time,
+can compile, and that patterns are such to Python too, because `jsonschema` explains with Python's.
+References lead to places in the same schema only: validating waits for no other server, and asks
+none.
 """
 
+import re
 from collections.abc import Iterator, Mapping
+from functools import cache
+from itertools import islice
 from typing import Any, Final
 
 import jsonschema_rs
 
-from registry.fields import kind
+from registry.fields import did_you_mean, kind
 from registry.model import Problem, Schema
-from registry.problems import pointer
+from registry.problems import MOST_SHOWN, pointer
 
 _DIALECTS: Final = (
     "https://json-schema.org/draft/2020-12/schema",
@@ -21,13 +25,15 @@ _DIALECTS: Final = (
     "http://json-schema.org/draft-06/schema",
     "http://json-schema.org/draft-04/schema",
 )
+_TYPES: Final = ("array", "boolean", "integer", "null", "number", "object", "string")
 _REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
 _DATA_KEYWORDS: Final = {"const", "default", "enum", "example", "examples"}
 _LONGEST_MESSAGE: Final = 300
+_LONGEST_PATTERN: Final = 5000
 
 
 def schema_problems(schema: Any, path: str) -> tuple[Problem, ...]:
-    """Answer everything that is wrong with a schema that stands at `path` of a definition."""
+    """Answer what is wrong with a schema that stands at `path` of a definition."""
     if isinstance(schema, bool):
         return ()
     if not isinstance(schema, dict):
@@ -38,38 +44,41 @@ def schema_problems(schema: Any, path: str) -> tuple[Problem, ...]:
     if not isinstance(dialect, str) or dialect.rstrip("#") not in _DIALECTS:
         message = f"is not a dialect that is known here; known are {', '.join(_DIALECTS)}"
         return (Problem(path + pointer("$schema"), message),)
-    found = (*_foreign_references(schema, path), *_grammar_problems(schema, path))
+    grammar = _grammar(dialect.rstrip("#"))
+    errors = islice(grammar.iter_errors(schema), MOST_SHOWN)
+    wrong = [_grammar_problem(error, path) for error in errors]
+    found = tuple(dict.fromkeys([*wrong, *_own_problems(schema, path)]))
     return found or tuple(_compiler_problems(schema, path))
 
 
-def _grammar_problems(schema: dict[str, Any], path: str) -> Iterator[Problem]:
-    # Only registering needs this import, and with its format checkers it may take seconds.
-    from jsonschema.validators import Draft202012Validator, validator_for  # noqa: PLC0415
+@cache
+def _grammar(dialect: str) -> jsonschema_rs.Validator:
+    meta_schema = {"$schema": dialect, "$ref": dialect}
+    return jsonschema_rs.validator_for(meta_schema, offline=True, validate_formats=True)
 
-    meta_schema = validator_for(schema, default=Draft202012Validator).META_SCHEMA
-    grammar = validator_for(meta_schema)
-    checker = grammar(meta_schema, format_checker=grammar.FORMAT_CHECKER)
-    for error in checker.iter_errors(schema):
-        message = error.message
-        if len(message) > _LONGEST_MESSAGE:
-            message = message[:_LONGEST_MESSAGE] + "…"
-        yield Problem(path + pointer(*error.absolute_path), f"is no JSON Schema: {message}")
+
+def _grammar_problem(error: jsonschema_rs.ValidationError, path: str) -> Problem:
+    place = path + pointer(*error.instance_path)
+    if error.instance_path[-1:] == ["type"] and error.kind.name == "anyOf":
+        hint = did_you_mean(str(error.instance), _TYPES)
+        return Problem(place, f"must be of {', '.join(_TYPES)}, or a list of them{hint}")
+    return Problem(place, f"is no JSON Schema: {_short(error.message)}")
 
 
 def _compiler_problems(schema: dict[str, Any], path: str) -> Iterator[Problem]:
     try:
         jsonschema_rs.validator_for(schema, offline=True, validate_formats=True)
     except jsonschema_rs.ValidationError as error:
-        reason = error.message[:_LONGEST_MESSAGE]
-        yield Problem(path + pointer(*error.instance_path), f"cannot be compiled: {reason}")
+        place = path + pointer(*error.instance_path)
+        yield Problem(place, f"cannot be compiled: {_short(error.message)}")
     except (ValueError, TypeError, jsonschema_rs.ReferencingError) as error:
-        yield Problem(path, f"cannot be compiled: {str(error)[:_LONGEST_MESSAGE]}")
+        yield Problem(path, f"cannot be compiled: {_short(str(error))}")
 
 
-def _foreign_references(schema: Any, path: str) -> Iterator[Problem]:
+def _own_problems(schema: Any, path: str) -> Iterator[Problem]:
     if isinstance(schema, list):
         for index, item in enumerate(schema):
-            yield from _foreign_references(item, f"{path}/{index}")
+            yield from _own_problems(item, f"{path}/{index}")
     if not isinstance(schema, dict):
         return
     for keyword in _REFERENCES:
@@ -77,9 +86,35 @@ def _foreign_references(schema: Any, path: str) -> Iterator[Problem]:
         if isinstance(target, str) and not target.startswith("#"):
             message = "leads out of this schema; copy the target under $defs and write #/$defs/…"
             yield Problem(path + pointer(keyword), message)
+    yield from _pattern_problems(schema, path)
     for name, item in schema.items():
         if name not in _DATA_KEYWORDS:
-            yield from _foreign_references(item, path + pointer(name))
+            yield from _own_problems(item, path + pointer(name))
+
+
+def _pattern_problems(schema: dict[str, Any], path: str) -> Iterator[Problem]:
+    by_name = schema.get("patternProperties")
+    patterns = list(by_name) if isinstance(by_name, dict) else []
+    places = [(pattern, pointer("patternProperties", pattern)) for pattern in patterns]
+    for pattern, place in [*places, (schema.get("pattern"), pointer("pattern"))]:
+        if isinstance(pattern, str) and (reason := _unusable(pattern)):
+            yield Problem((path + place)[:_LONGEST_MESSAGE], reason)
+
+
+def _unusable(pattern: str) -> str:
+    if len(pattern) > _LONGEST_PATTERN:
+        return f"is longer than {_LONGEST_PATTERN} characters"
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        return f"is no pattern of Python: {error}"
+    except (RecursionError, OverflowError):
+        return "is no pattern that can be compiled"
+    return ""
+
+
+def _short(message: str) -> str:
+    return message if len(message) <= _LONGEST_MESSAGE else message[:_LONGEST_MESSAGE] + "…"
 
 
 def properties_of(schema: Schema) -> Mapping[str, Any] | None:

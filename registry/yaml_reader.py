@@ -12,6 +12,7 @@ import yaml
 
 from registry.canonical import MAX_DEPTH, Numeral, integer, members
 
+_MOST_EVENTS: Final = 200_000
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TEXT_TAGS: Final = {None, "!", "tag:yaml.org,2002:str"}
 _WORDS: Final = {
@@ -68,8 +69,13 @@ class _Tree:
         self.root: Any = None
         self._open: list[_Open] = []
         self._documents = 0
+        self._events = 0
 
     def take(self, event: Any) -> None:
+        """Grow by one event."""
+        self._events += 1
+        if self._events > _MOST_EVENTS:
+            raise _refusal(event, f"has more than {_MOST_EVENTS} parts; JSON may have more")
         match event:
             case yaml.AliasEvent():
                 raise _refusal(event, "aliases (*name) are not taken; write the value out")
