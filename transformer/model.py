@@ -26,12 +26,14 @@ class Script:
 class Limits:
     """What one call may use.
 
-    `time_ms` is wall time of the script; reading its input is not charged. `ticks` counts the
-    engine's backward jumps and calls, deterministically, in steps of 10,000. `memory_bytes` is
-    what the script may allocate beside its parsed input. The rest are sizes in bytes.
+    `ticks` counts the engine's backward jumps and calls in steps of 10,000: the same script and
+    input use the same number everywhere, so this is the limit that usually decides. `time_ms` is
+    how long the script may run, without the time its process waits for a processor and without
+    reading the input: it catches what does not tick. `memory_bytes` is what the script may
+    allocate beside its parsed input. The rest are sizes in bytes.
     """
 
-    time_ms: int = 100
+    time_ms: int = 500
     ticks: int = 20_000_000
     memory_bytes: int = 32 * MEBIBYTE
     input_bytes: int = 5 * MEBIBYTE

@@ -204,6 +204,8 @@ static int fail_with(enum Status otherwise, JSValue error, JSValueConst root) {
     if (!JS_IsError(error)) {
         JSValueConst arguments[1] = { error };
         const char *message = text_of(call_hook("describe", 1, arguments));
+        /* null is what is thrown when there is no memory left for an error object. */
+        if (heap_account.refused && JS_IsNull(error)) otherwise = MEMORY_EXCEEDED;
         return report(classify(otherwise, NULL, message), NULL, message ? message : "a value that cannot be shown", NULL, NULL);
     }
     const char *name = property(error, "name"), *message = property(error, "message");

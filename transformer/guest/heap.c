@@ -16,7 +16,7 @@ typedef struct block {
     struct block *next; /* only while free: the first bytes of the content */
 } block;
 
-enum { HEADER = 8, STEP = 8, SMALL = 1024, PAGE = 65536 };
+enum { HEADER = 8, STEP = 8, SMALL = 1024, PAGE = 65536, RESERVE = 16 << 10 };
 
 extern char __heap_base; /* where the linker's own data ends */
 
@@ -31,7 +31,12 @@ static block *header(const void *pointer) { return (block *)((char *)pointer - H
 static char *end_of(block *b) { return content(b) + b->size; }
 static uint32_t round_up(size_t bytes) { return bytes ? (bytes + STEP - 1) & ~(size_t)(STEP - 1) : STEP; }
 
-static void *refuse(void) { heap_account.refused = true; return NULL; }
+/* The first refusal opens a small reserve, so that the engine can still make its error object. */
+static void *refuse(void) {
+    if (!heap_account.refused && heap_account.limit < UINT32_MAX - RESERVE) heap_account.limit += RESERVE;
+    heap_account.refused = true;
+    return NULL;
+}
 
 static bool charge(uint32_t bytes) {
     if (bytes > heap_account.limit || heap_account.used > heap_account.limit - bytes) return false;
