@@ -272,7 +272,8 @@ async def test_migrating_at_the_same_time(database: Path) -> None:
     """Of processes that start together one makes the tables, and the others find them."""
     async with AsyncExitStack() as stack:
         engines = [await stack.enter_async_context(connected(database)) for _ in range(8)]
-        await asyncio.gather(*(migrate(engine) for engine in engines))
+        migrating = (migrate(engine) for engine in engines)
+        assert await asyncio.gather(*migrating, return_exceptions=True) == [None] * 8
     assert rows(database, VERSION_TABLE) == [(HEAD,)]
     with closing(sqlite3.connect(database)) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchall() == [("wal",)]
