@@ -9,7 +9,6 @@ from difflib import get_close_matches
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from time import monotonic
-from typing import Any
 
 from credentials.model import Authorization, OutgoingRequest
 from executor.arguments import Arguments, check_size, prepare
@@ -20,7 +19,6 @@ from executor.errors import (
     MethodNotFound,
     ResultMismatch,
 )
-from executor.json_text import parsed
 from executor.model import Execution, ExecutorLimits, HttpRequest, HttpResponse, MethodCall
 from executor.plan import Plan, Plans, Script
 from executor.ports import Authorizer, Directory, Sender, Transforms
@@ -153,12 +151,13 @@ class Executor:
         response = await self._send(run, request)
         judge(response, authorization, self.clock)
         data, value = read(response, authorization)
+        check = plan.result
         if plan.response is None:
-            return Execution(data, _checked(plan, value))
+            return _answered(plan, data, check.problems(value) if check else ())
         progress.phase = "responseTransform"
         context = _context(plan.response, run, response)
         data = await self.transforms.transform(plan.response.source, data, context, run.seed ^ 1)
-        return Execution(data, _checked(plan, parsed(data)) if plan.result else ())
+        return _answered(plan, data, check.problems_in(data) if check else ())
 
     async def _bind(self, run: _Run) -> HttpRequest:
         script = run.plan.request
@@ -221,15 +220,14 @@ def _context(script: Script, run: _Run, response: HttpResponse | None = None) ->
     )
 
 
-def _checked(plan: Plan, value: Any) -> tuple[Problem, ...]:
-    problems = () if plan.result is None else plan.result.problems(value)
+def _answered(plan: Plan, data: bytes, problems: tuple[Problem, ...]) -> Execution:
     if problems and plan.strict:
         raise ResultMismatch(
             f"the result does not match the resultSchema of {plan.method}: "
             f"{problems[0].path}: {problems[0].message}",
             problems=[{"path": p.path, "message": p.message} for p in problems],
         )
-    return problems
+    return Execution(data, problems)
 
 
 def _unknown(definition: Definition, name: str) -> MethodNotFound:

@@ -1,6 +1,6 @@
 """The vocabulary of one execution."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from registry.model import Problem
 
@@ -18,8 +18,8 @@ class MethodCall:
     tenant: str
     instance_id: str
     method: str
-    parameters: bytes = b""
-    metadata: bytes = b""
+    parameters: bytes = field(default=b"", repr=False)
+    metadata: bytes = field(default=b"", repr=False)
     timeout: float | None = None
     request_id: str = ""
 
@@ -45,8 +45,8 @@ class HttpResponse:
     """An answer as it came in, its body decoded from its content encoding."""
 
     status: int
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    body: bytes = field(default=b"", repr=False)
 
     def header(self, name: str) -> str | None:
         """Answer the first header of this name, given in lower case."""
@@ -60,7 +60,7 @@ class HttpResponse:
 class Execution:
     """What came of a call: the JSON text of its result, and what is worth knowing about it."""
 
-    data: bytes
+    data: bytes = field(repr=False)
     warnings: tuple[Problem, ...] = ()
 
 

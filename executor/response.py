@@ -132,10 +132,19 @@ def _quotation(response: HttpResponse, authorization: Authorization) -> dict[str
             return {"response": redaction.value(orjson.loads(response.body))}
         except ValueError:
             pass
-    # A secret that begins inside the quotation must be seen whole before it is cut.
-    window = response.body[: (QUOTED + redaction.longest) * 4].decode("utf-8", "replace")
-    text = redaction.text(window[: QUOTED + redaction.longest])
-    return {"response": text if len(text) <= QUOTED else text[: QUOTED - 1] + "…"}
+    return {"response": _cut(response.body, redaction)}
+
+
+def _cut(body: bytes, redaction: Redaction) -> str:
+    """Quote the beginning. A secret that the window cuts in two is not recognised: it goes."""
+    size = QUOTED + redaction.longest
+    start = body[: size * 4].decode("utf-8", "replace")
+    text = redaction.text(start[:size])
+    if len(start) > size or len(body) > size * 4:
+        text = text[: max(0, len(text) - redaction.longest)]
+    elif len(text) <= QUOTED:
+        return text
+    return text[: QUOTED - 1] + "…"
 
 
 def _without_userinfo(location: str) -> str:

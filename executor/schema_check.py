@@ -9,6 +9,7 @@ from typing import Any
 
 import jsonschema_rs
 
+from executor.json_text import parsed
 from registry.model import Problem, Schema
 
 MOST_PROBLEMS = 50
@@ -40,6 +41,14 @@ class SchemaCheck:
             )
         except ValueError as error:
             return (Problem(self._root, f"cannot be checked: {shorten(str(error))}"),)
+
+    def problems_in(self, text: bytes) -> tuple[Problem, ...]:
+        """Answer the problems of a value that a script wrote as JSON."""
+        try:
+            value = parsed(text)
+        except ValueError as error:
+            return (Problem(self._root, f"cannot be checked: {shorten(str(error))}"),)
+        return self.problems(value)
 
 
 def pointer(path: list[str | int]) -> str:

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from functools import lru_cache
 from io import BytesIO
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp.http_exceptions import ContentEncodingError
 from yarl import URL
 
 from executor.egress import EgressPolicy
@@ -42,6 +44,7 @@ CAUSES: Mapping[type[BaseException], tuple[type[ExecutorError], str]] = MappingP
         aiohttp.ClientConnectorSSLError: (UpstreamUnavailable, "TLS could not be agreed on"),
         aiohttp.ClientConnectorError: (UpstreamUnavailable, "the upstream cannot be reached"),
         aiohttp.ClientConnectionError: (UpstreamUnavailable, "the upstream broke the connection"),
+        ContentEncodingError: (UpstreamFailed, "the upstream's answer cannot be unpacked"),
         aiohttp.ClientPayloadError: (UpstreamUnavailable, "the upstream's answer broke off"),
         aiohttp.ClientResponseError: (UpstreamFailed, "the upstream's answer is not valid HTTP"),
         aiohttp.ClientError: (UpstreamFailed, "the exchange with the upstream failed"),
@@ -90,7 +93,7 @@ class AiohttpSender:
                 timeoutMs=round(timeout * 1000),
             ) from None
         except (aiohttp.ClientError, OSError) as error:
-            raise _translated(error, _host(request.url)) from error
+            raise _translated(error, urlsplit(request.url).netloc) from error
 
     async def close(self) -> None:
         """Close all connections."""
@@ -146,26 +149,27 @@ class AiohttpSender:
         )
 
 
-@lru_cache(maxsize=1024)
 def _parsed(url: str) -> URL:
-    return URL(url, encoded=True)
+    """Take the URL byte for byte."""
+    try:
+        parsed = URL(url, encoded=True)
+        parsed.explicit_port  # noqa: B018 - raises where the parser did not look
+    except ValueError as error:
+        raise MethodNotCallable(f"the address is no valid URL: {error}") from None
+    return parsed
+
+
+_kept = lru_cache(maxsize=1024)(_parsed)
 
 
 def _url(url: str) -> URL:
-    """Take the URL byte for byte. One with a query is not kept: it may hold a key."""
-    try:
-        return URL(url, encoded=True) if "?" in url else _parsed(url)
-    except ValueError as error:
-        raise MethodNotCallable(f"the address is no valid URL: {error}") from None
+    """Parse a URL. One with a query is not kept: it may hold a key."""
+    return _parsed(url) if "?" in url else _kept(url)
 
 
 def _payload(body: bytes | None) -> bytes | BytesIO | None:
     """Hand large bodies over as a file, which aiohttp writes piece by piece."""
     return body if body is None or len(body) <= MEBIBYTE else BytesIO(body)
-
-
-def _host(url: str) -> str:
-    return URL(url, encoded=True).authority
 
 
 def _translated(error: BaseException, host: str) -> ExecutorError:
@@ -179,7 +183,7 @@ def _translated(error: BaseException, host: str) -> ExecutorError:
             host=host,
             address=address,
         )
-    name, text = next(
-        CAUSES[cause_type] for cause_type in type(error).__mro__ if cause_type in CAUSES
-    )
+    # An answer that cannot be unpacked comes as one that broke off.
+    kind = type(error.__cause__ if isinstance(error.__cause__, ContentEncodingError) else error)
+    name, text = next(CAUSES[base] for base in kind.__mro__ if base in CAUSES)
     return name(f"{text} ({host})", host=host)
