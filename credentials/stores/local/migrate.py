@@ -19,8 +19,8 @@ _LOCKS = {
 async def migrate(engine: AsyncEngine) -> None:
     """Make or change the tables as this release needs them, in one transaction.
 
-    Takes some milliseconds when there is nothing to do. Raises `StoreUnavailable`, also when a newer
-    release has made the tables.
+    Takes some milliseconds when there is nothing to do. Raises `StoreUnavailable`, also when a
+    newer release has made the tables.
     """
     with database_errors():
         async with engine.begin() as connection:
