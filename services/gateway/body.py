@@ -12,28 +12,27 @@ async def read(request: web.BaseRequest, limit: int) -> bytes:
     Raises `PayloadTooLarge`, before the first byte when its announced length already says so, and
     `InvalidRequest` when the transfer breaks the rules of its encoding.
     """
-    if not request.body_exists:
-        return b""
+    content = request.content
+    try:
+        # Most bodies are here already, and need no more waiting.
+        body = content.read_nowait() if content.is_eof() else await _receive(request, limit)
+    except (web.RequestPayloadError, BadHttpMessage, ConnectionError) as error:
+        raise InvalidRequest("The body breaks off or is not encoded as announced") from error
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
+async def _receive(request: web.BaseRequest, limit: int) -> bytes:
     length = request.content_length
     if length is not None and length > limit:
         raise _too_large(limit)
-    try:
-        return await _collect(request, limit)
-    except (web.RequestPayloadError, BadHttpMessage, ConnectionError) as error:
-        raise InvalidRequest("The body breaks off or is not encoded as announced") from error
-
-
-async def _collect(request: web.BaseRequest, limit: int) -> bytes:
-    content = request.content
-    if not content.is_eof():
-        await _continue(request)
+    await _continue(request)
     chunks, size = [], 0
-    while chunk := await content.readany():
-        size += len(chunk)
-        if size > limit:
-            raise _too_large(limit)
+    while size <= limit and (chunk := await request.content.readany()):
         chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        size += len(chunk)
+    return b"".join(chunks)
 
 
 async def _continue(request: web.BaseRequest) -> None:

@@ -79,7 +79,7 @@ def value_of(variable: Variable, segments: list[str]) -> str:
     """Take a variable's value from the raw segments of a path that matches its template.
 
     Every escape of a one-segment value is decoded; a value of several segments keeps those of
-    reserved characters, so that `%2F` and `/` stay apart. Raises `UnicodeDecodeError`.
+    reserved characters, so that `%2F` and `/` stay apart. The path's escapes have to be UTF-8.
     """
     if not variable.many:
         value = segments[variable.start]

@@ -43,10 +43,11 @@ class Transcoder:
     ) -> Message:
         """Make the request message; raises a `RequestRefused` that says what does not fit."""
         message = self._make()
-        bound = [
-            (field, _bind_variable(message, field, _captured(variable, segments)))
-            for variable, field in self._variables
-        ]
+        bound = []
+        for variable, field in self._variables:
+            value = field.read(template.value_of(variable, segments))
+            setattr(field.owner(message), field.name, value)
+            bound.append((field, value))
         if body:
             self._bind_body(message, body, content_type)
             for field, value in bound:
@@ -63,19 +64,6 @@ def _field_of(
         name = ".".join(variable.field_path)
         raise UnsupportedField(f"'{name}' in a path lies inside of a message that contains itself")
     return fields[variable.field_path]
-
-
-def _captured(variable: template.Variable, segments: list[str]) -> str:
-    try:
-        return template.value_of(variable, segments)
-    except UnicodeDecodeError:
-        raise InvalidRequest("The path's escapes are not UTF-8") from None
-
-
-def _bind_variable(message: Message, field: TextField, text: str) -> Any:
-    value = field.read(text)
-    setattr(field.owner(message), field.name, value)
-    return value
 
 
 def _require_unchanged(message: Message, field: TextField, value: Any) -> None:
