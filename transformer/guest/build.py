@@ -20,8 +20,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ENGINE_UNITS = ("quickjs", "libregexp", "libunicode", "dtoa")
-OWN_UNITS = ("guest", "heap")
-INPUTS = ("guest.c", "heap.c", "heap.h", "requirements.lock")
+OWN_UNITS = ("guest", "surroundings", "report", "heap")
+HEADERS = ("guest.h", "heap.h")
 TARGET = "--target=wasm32-wasi"
 COMPILE_FLAGS = (
     "-O2",
@@ -57,7 +57,7 @@ class Compiler:
 def inputs_digest() -> str:
     """The digest of everything the artefact is made from."""
     digest = hashlib.sha256(repr((COMPILE_FLAGS, LINK_FLAGS)).encode())
-    for name in INPUTS:
+    for name in (*(f"{unit}.c" for unit in OWN_UNITS), *HEADERS, "requirements.lock"):
         digest.update((HERE / name).read_bytes())
     return digest.hexdigest()[:32]
 
