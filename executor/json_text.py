@@ -1,11 +1,14 @@
 """JSON as text: whole values are moved as slices, so that every number keeps its digits."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 import orjson
+
+_KEY = re.compile(rb'"\s*:')
 
 TemplateValue = str | list[str] | list[tuple[str, str]] | None
 
@@ -114,3 +117,39 @@ def mentions(value: Any, word: str) -> bool:
     if isinstance(value, dict):
         return any(word in key or mentions(item, word) for key, item in value.items())
     return isinstance(value, list) and any(mentions(item, word) for item in value)
+
+
+def repeated_key(text: bytes, value: Any) -> str | None:
+    """Answer a key that stands twice in one object of a text, `value` being what it parses to.
+
+    Parsers differ in which of the two they see, so one that checks and one that acts may not agree.
+    Raises ValueError when the text is nested too deeply to tell.
+    """
+    if len(_KEY.findall(text)) == _count_keys(value):
+        return None
+    found: list[str] = []
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                found.append(key)
+            seen.add(key)
+
+    try:
+        json.loads(text, object_pairs_hook=look)
+    except RecursionError as error:
+        raise ValueError(str(error)) from None
+    return found[0] if found else None
+
+
+def _count_keys(value: Any) -> int:
+    count, waiting = 0, [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            count += len(item)
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+    return count

@@ -17,6 +17,7 @@ from executor.json_text import (
     members,
     mentions,
     query_pairs,
+    repeated_key,
     template_value,
 )
 from executor.model import HttpRequest
@@ -39,15 +40,15 @@ def bind(
     takeover = None if transformed is None else takeover_of(transformed)
     if takeover is not None:
         _check_origin(arguments)
+    if transformed is None and plan.body == "json":
+        _check_keys(arguments)
     if takeover is None and plan.fixed_path is not None and plan.body == "json":
         content = arguments.text if transformed is None else transformed
         url = _url(configuration, plan.fixed_path, "")
         return HttpRequest(plan.verb, url, plan.body_headers, content)
     try:
         sources = _Sources(plan, configuration, arguments.text, transformed, takeover)
-        if takeover is None:
-            return _bound(sources)
-        return _taken_over(sources, takeover)
+        return _bound(sources) if takeover is None else _taken_over(sources, takeover)
     except PathRefused as error:
         raise _refused(error.names, str(error)) from None
     except ValueError as error:
@@ -201,6 +202,16 @@ def _check_origin(arguments: Arguments) -> None:
         raise invalid("/parameters", f"must not hold {KEY}: it is reserved for scripts")
     if mentions(arguments.metadata_values, KEY):
         raise invalid("/metadata", f"must not hold {KEY}: it is reserved for scripts")
+
+
+def _check_keys(arguments: Arguments) -> None:
+    """Refuse what goes out as it came when the upstream may read it otherwise than we did."""
+    try:
+        key = repeated_key(arguments.text, arguments.values)
+    except ValueError as error:
+        raise invalid("/parameters", f"cannot be bound: {error}") from None
+    if key is not None:
+        raise invalid("/parameters", f"hold the key {key!r} twice in one object")
 
 
 def _both(first: str, second: str) -> str:

@@ -82,7 +82,7 @@ class AiohttpSender:
                 data=_payload(request.body),
                 headers=request.headers,
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=timeout),
+                timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=None),
             ) as response:
                 body = await self._read(response)
                 return HttpResponse(response.status, tuple(response.headers.items()), body)

@@ -17,6 +17,7 @@ from executor.json_text import (
     mentions,
     parsed,
     query_pairs,
+    repeated_key,
     template_value,
 )
 
@@ -120,3 +121,31 @@ def test_parsed_reads_what_scripts_may_write() -> None:
 def test_mentions_looks_into_keys_and_strings(value: Any, found: Any) -> None:
     """A word is found at any depth, in keys and in values."""
     assert mentions(orjson.loads(orjson.dumps(value)), "$request") is found
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (b'{"a":1,"a":2}', "a"),
+        (b'{"a":1, "\\u0061" : 2}', "a"),
+        (b'{"x":[{"b":{}},{"c":1,"b":2,"c":3}]}', "c"),
+        (b'{"a":"\\":","a":1}', "a"),
+        (b'{"a":{"b":1,"b":1},"c":"\\" :"}', "b"),
+        (b'{"a":1,"b":{"a":1}}', None),
+        (b'{"a":"\\":\\":","b":[[],{},"x\\":"]}', None),
+        (b"{}", None),
+        (b'[{"a":1},{"a":1}]', None),
+    ],
+)
+def test_a_key_that_stands_twice_is_found(text: bytes, key: str | None) -> None:
+    """At any depth and in any spelling; strings that look like keys mislead nobody."""
+    assert repeated_key(text, orjson.loads(text)) == key
+
+
+@given(objects_of_numbers())
+def test_keys_that_stand_once_are_not_taken_for_twice(
+    given_object: tuple[bytes, dict[str, bytes]],
+) -> None:
+    """No object with different keys is refused, whatever its keys look like."""
+    text, _ = given_object
+    assert repeated_key(text, orjson.loads(text)) is None

@@ -126,6 +126,15 @@ def test_what_the_path_takes_leaves_the_rest_as_written(identifier: str, number:
         assert body == f'{{"z":{number},"a":{number}}}'.encode()
 
 
+@pytest.mark.parametrize("text", [b'{"n":1,"n":2}', b'{"a":[{"n":1,"n":2}],"id":"x"}'])
+@pytest.mark.parametrize("path", ["/x", "/x{?id}"])
+def test_a_key_that_stands_twice_is_refused(text: bytes, path: str) -> None:
+    """What we checked and what the upstream reads must be the same; a transform writes anew."""
+    with pytest.raises(InvalidParameters, match="'n' twice"):
+        bound(method(path=path), text)
+    assert bound(method(path=path), text, b'{"n":2}').body == b'{"n":2}'
+
+
 # --- Paths --------------------------------------------------------------------------------------
 
 

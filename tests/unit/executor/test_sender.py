@@ -6,11 +6,18 @@ import ssl
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
 from typing import Any, Protocol
 
 import aiohttp
 import pytest
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from executor.egress import EgressPolicy
 from executor.errors import (
@@ -24,6 +31,7 @@ from executor.errors import (
 )
 from executor.model import MEBIBYTE, ExecutorLimits, HttpRequest
 from executor.sender import CAUSES, AiohttpSender
+from tests.fakes import NOON
 from tests.unit.executor.world import LOOPBACK, Start
 
 Raw = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -379,9 +387,43 @@ async def test_an_unknown_name_is_unavailable(real_sender: AiohttpSender) -> Non
 
 
 async def test_an_untrusted_certificate_is_a_failure(
-    upstream: Start, real_sender: AiohttpSender
+    real_sender: AiohttpSender, tmp_path: Path
 ) -> None:
-    """HTTPS against a server that speaks none does not fall back."""
+    """A server that nobody vouches for is not talked to; trying again would not help."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*self_signed(tmp_path))
+    server = await asyncio.start_server(lambda _r, w: w.close(), "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    error = await failure(real_sender, f"https://localhost:{port}/")
+    server.close()
+    await server.wait_closed()
+    assert type(error) is UpstreamFailed
+    assert "certificate" in error.message
+
+
+def self_signed(directory: Path) -> tuple[Path, Path]:
+    """Write a certificate for localhost that is its own authority, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(NOON - timedelta(days=3650))
+        .not_valid_after(NOON + timedelta(days=36500))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    files = directory / "certificate.pem", directory / "key.pem"
+    files[0].write_bytes(certificate.public_bytes(Encoding.PEM))
+    files[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return files
+
+
+async def test_https_does_not_fall_back(upstream: Start, real_sender: AiohttpSender) -> None:
+    """HTTPS against a server that speaks none is an error."""
 
     async def handle(_request: web.Request) -> web.Response:
         return web.json_response(1)
