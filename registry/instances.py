@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from weakref import WeakValueDictionary
@@ -11,6 +12,7 @@ from registry.config import completed, config_problems, name_problems
 from registry.definitions import Definitions
 from registry.errors import (
     DefinitionNotOffered,
+    InstanceNotFound,
     InvalidInstance,
     StaleEtag,
     no_instance,
@@ -98,6 +100,9 @@ class Instances:
         try:
             await self._store.add(instance)
         except BaseException:
+            # Whether the row was written may be unknown: it must not be left without its secrets.
+            with suppress(InstanceNotFound):
+                await self._store.delete(tenant, instance.id)
             await self._vault.delete(tenant, instance.id)
             raise
         self._changed(tenant, instance.id)

@@ -11,7 +11,7 @@ from registry.canonical import write
 from registry.fields import Fields, Findings
 from registry.methods import Reading, SchemaCheck, read_methods, read_schema
 from registry.model import Definition, DefinitionStatus, ParsedDefinition, Problem
-from registry.problems import invalid_definition
+from registry.problems import invalid_definition, pointer
 from registry.schemas import properties_of, schema_problems
 from registry.secrecy import Secrecy
 from registry.text import read
@@ -93,6 +93,7 @@ def _build(document: bytes, findings: Findings, check_schema: SchemaCheck) -> De
     described = properties_of(config_schema)
     server = read_server(top, described, secret)
     _warn_of_no_server(top, type_, described, secret)
+    _warn_of_open_secrets(top, described, secret)
     definition = Definition(
         name=_line(top, "name"),
         version=_version(top),
@@ -154,7 +155,7 @@ def _default_config(top: Fields, secret: tuple[str, ...]) -> Mapping[str, Any]:
     for name in values:
         if name in secret:
             message = "is secret and must not stand in a definition, which others read"
-            top.findings.refuse(f"{top.at('defaultConfig')}/{name}", message)
+            top.findings.refuse(top.at("defaultConfig") + pointer(name), message)
     return values
 
 
@@ -168,6 +169,15 @@ def _warn_of_no_server(
         top.findings.warn("/configSchema", f"{message}; add either")
     elif "baseUrl" in secret:
         top.findings.warn("/configSchema", "keeps baseUrl secret, so no call can be addressed")
+
+
+def _warn_of_open_secrets(
+    top: Fields, described: Mapping[str, Any] | None, secret: tuple[str, ...]
+) -> None:
+    for name, schema in (described or {}).items():
+        if name in secret and isinstance(schema, Mapping) and "default" in schema:
+            path = top.at("configSchema") + pointer("properties", name, "default")
+            top.findings.warn(path, "is the default of a secret, and everybody can read it here")
 
 
 def transforms(definition: Definition) -> tuple[tuple[str, str], ...]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import pytest
 
 from registry.definitions import Definitions
 from registry.instances import Instances
-from registry.model import Problem
+from registry.model import Instance, Problem
 from registry.stores.memory import MemoryDefinitionStore, MemoryInstanceStore
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "registry"
@@ -64,6 +64,32 @@ class RecordingVault:
         self.kept.pop((tenant, instance_id), None)
 
 
+class DisturbedInstanceStore(MemoryInstanceStore):
+    """A store that fails on demand, or in which somebody else writes first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failure: Exception | None = None
+        self.writes_despite_failure = False
+        self.overtakers = 0
+
+    async def add(self, instance: Instance) -> None:
+        """Keep one, or not, or both."""
+        if not self.failure or self.writes_despite_failure:
+            await super().add(instance)
+        if self.failure:
+            raise self.failure
+
+    async def replace(self, instance: Instance, expected_etag: str) -> None:
+        """Write, perhaps too late."""
+        if self.overtakers:
+            self.overtakers -= 1
+            stored = await self.get(instance.tenant, instance.id)
+            other = replace(stored, etag=f"{stored.etag}0", name=f"{stored.name}+")
+            await super().replace(other, stored.etag)
+        await super().replace(instance, expected_etag)
+
+
 @dataclass
 class Registry:
     """Everything a test may want to reach."""
@@ -72,7 +98,7 @@ class Registry:
     instances: Instances
     vault: RecordingVault
     definition_store: MemoryDefinitionStore
-    instance_store: MemoryInstanceStore
+    instance_store: DisturbedInstanceStore
     changed: list[tuple[str, str]]
 
 
@@ -81,7 +107,7 @@ def registry() -> Registry:
     """Answer an empty registry."""
     clock, vault = Calendar(), RecordingVault()
     changed: list[tuple[str, str]] = []
-    definition_store, instance_store = MemoryDefinitionStore(), MemoryInstanceStore()
+    definition_store, instance_store = MemoryDefinitionStore(), DisturbedInstanceStore()
     definitions = Definitions(definition_store, SyntaxScripts(), clock)
     instances = Instances(
         instance_store, definitions, vault, clock, lambda *event: changed.append(event)

@@ -3,6 +3,8 @@
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import pytest
@@ -15,7 +17,9 @@ from registry.errors import (
     InvalidPageRequest,
     StatusNotReachable,
 )
-from registry.model import DefinitionFilter, DefinitionStatus, PageRequest
+from registry.model import DefinitionEntry, DefinitionFilter, DefinitionStatus, PageRequest
+from registry.parse import parse
+from registry.stores.memory import MemoryDefinitionStore
 
 Write = Callable[..., bytes]
 BROKEN = [
@@ -78,6 +82,20 @@ class TestCreate:
             *(registry.definitions.create("acme", written()) for _ in range(5))
         )
         assert len({entry.id for entry in entries}) == 1
+
+    @pytest.mark.parametrize("description", ["", "theirs"])
+    async def test_who_comes_second_learns_of_the_first(
+        self, written: Write, description: str
+    ) -> None:
+        """Somebody who registers between our look and our write came first."""
+        store = _Overtaken(written(description=description))
+        definitions = Definitions(store, _Anything(), _noon)
+        if description:
+            with pytest.raises(DefinitionExists):
+                await definitions.create("acme", written(description=""))
+            return
+        entry = await definitions.create("acme", written(description=""))
+        assert entry.id == "int_def_first"
 
     async def test_tenants_do_not_meet(self, registry: Registry, written: Write) -> None:
         """The same name and version of another tenant is another definition."""
@@ -249,7 +267,7 @@ class TestFind:
 
     async def test_memory_of_contents_is_bounded(self, registry: Registry, written: Write) -> None:
         """What was used longest ago is forgotten first, and read again when asked for."""
-        small = Definitions(registry.definition_store, _Anything(), _never, cached=2)
+        small = Definitions(registry.definition_store, _Anything(), _noon, cached=2)
         digests = []
         for number in range(3):
             entry = await registry.definitions.create("acme", written(name=f"N{number}"))
@@ -267,5 +285,18 @@ class _Anything:
         return ()
 
 
-def _never() -> Any:
-    raise AssertionError
+class _Overtaken(MemoryDefinitionStore):
+    """A store in which somebody else is always a moment earlier."""
+
+    def __init__(self, text: bytes) -> None:
+        super().__init__()
+        self._text = text
+
+    async def add(self, entry: DefinitionEntry) -> None:
+        first = replace(entry, id="int_def_first", definition=parse(self._text).definition)
+        await super().add(first)
+        await super().add(entry)
+
+
+def _noon() -> datetime:
+    return datetime(2026, 1, 2, 12, tzinfo=UTC)

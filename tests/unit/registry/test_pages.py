@@ -3,10 +3,12 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import create_engine, literal, select
 
 from registry.errors import InvalidPageRequest
 from registry.model import PageRequest
-from registry.pages import check, last_id, token_after
+from registry.pages import check, last_id, searchable, token_after
+from registry.stores.sql.rows import containing
 
 IDS = st.from_regex(r"int_def_[a-z0-9]{1,26}", fullmatch=True)
 
@@ -63,3 +65,18 @@ def test_what_cannot_be_served_is_refused(request_: PageRequest, search: str, fi
     with pytest.raises(InvalidPageRequest) as caught:
         check(request_, search)
     assert caught.value.details == {"field": field}
+
+
+LETTERS = st.text(st.sampled_from("aA%_\\/'\"[]*?^-ßſİé\u0301 "), max_size=8)
+
+
+@given(st.lists(st.tuples(LETTERS, LETTERS), min_size=1, max_size=20))
+def test_a_search_in_sql_finds_what_stands_there(pairs: list[tuple[str, str]]) -> None:
+    """No character of a search is a wildcard, and letters match in any case."""
+    engine = create_engine("sqlite://")
+    with engine.connect() as connection:
+        for text, search in pairs:
+            query = select(literal(1)).where(*containing(literal(searchable(text)), search))
+            found = connection.scalar(query) == 1
+            assert found == (search.casefold() in text.casefold())
+    engine.dispose()

@@ -258,6 +258,17 @@ class TestFields:
         assert "no apiKey" in warnings(written(authType="api_key"))["/configSchema"]
         assert "username and no password" in warnings(written(authType="basic"))["/configSchema"]
 
+    def test_the_default_of_a_secret_is_warned_of(self, written: Write) -> None:
+        """A secret in a schema is a secret no more."""
+        schema = {"properties": {"baseUrl": {}, "api/key": {"default": "x"}}}
+        found = warnings(written(configSchema=schema))
+        assert "everybody" in found["/configSchema/properties/api~1key/default"]
+
+    def test_a_secret_server_is_warned_of(self, written: Write) -> None:
+        """Calls need an address that the executor may know."""
+        schema = {"properties": {"baseUrl": {"format": "password"}}}
+        assert "secret" in warnings(written(configSchema=schema))["/configSchema"]
+
     def test_oauth2_is_kept_as_written(self, golden: Callable[[str], bytes]) -> None:
         """The endpoints and their options are there for whoever speaks OAuth."""
         written = json.loads(golden("google_calendar"))["oauth2Config"]

@@ -14,13 +14,6 @@ def upgrade() -> None:
     _instances()
 
 
-def downgrade() -> None:
-    """Remove the tables and everything in them."""
-    op.drop_table("registry_instances")
-    op.drop_table("registry_definitions")
-    op.drop_table("registry_contents")
-
-
 def _contents() -> None:
     op.create_table(
         "registry_contents",
