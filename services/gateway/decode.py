@@ -79,7 +79,8 @@ def _read_object(
 ) -> None:
     problems: list[Problem] = []
     seen: set[int] = set()
-    for name, value in json_text.members(raw, path).items():
+    values = json_text.members(raw, path)
+    for name, value in values.items():
         field, fill = fields.get(name, (None, None))
         if field is None or fill is None:
             known = {known.json_name for known, _ in fields.values()}
@@ -96,6 +97,8 @@ def _read_object(
             break
     if problems:
         raise FieldsInvalid(problems)
+    # Last, when the names are known to be few.
+    json_text.require_unique(raw, values, path)
 
 
 def pointer(path: str, name: str) -> str:

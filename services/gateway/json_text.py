@@ -6,6 +6,7 @@ columns are in bytes.
 
 import re
 from array import array
+from collections.abc import Mapping
 from itertools import accumulate
 from typing import NoReturn
 
@@ -22,9 +23,8 @@ _OFFSET = re.compile(r"\(byte (\d+)\)")
 _HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _KEY = re.compile(rb'\s*[{,]\s*"([^"\\]*(?:\\.[^"\\]*)*)"\s*:\s*', re.DOTALL)
 _END = re.compile(rb"\s*\{?\s*\}\s*")
-_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_NO_STRUCTURE = bytes(set(range(256)) - set(b'[]{}"'))
 _STEPS = bytes.maketrans(b"[]{}", b"\x01\xff\x01\xff")
-_FEW = 16
 _KINDS = {b'"': "a string", b"{": "an object", b"[": "an array", b"t": "true", b"f": "false"}
 
 
@@ -48,32 +48,34 @@ def check(text: bytes) -> None:
 def depth(text: bytes) -> int:
     """How deep arrays and objects are nested in a valid JSON text.
 
-    Works by deleting: first what is escaped, then strings, then all but the brackets. Each step
-    runs at the speed of memory, where a loop over 16 MiB would hold up everybody else.
+    Works by deleting: first what is escaped, then all but quotes and brackets, then strings. Each
+    step runs at the speed of memory, where a loop over 16 MiB would hold up everybody else.
     """
     if b"\\" in text:
         text = text.replace(rb"\\", b"").replace(rb"\"", b"")
-    outside = b"".join(text.split(b'"')[::2])
-    steps = array("b", outside.translate(_STEPS, _NOT_BRACKETS))
-    return max(accumulate(steps), default=0)
+    # Two quotes side by side cancel out, be they of one string or of two.
+    skeleton = text.translate(None, _NO_STRUCTURE).replace(b'""', b"")
+    outside = b"".join(skeleton.split(b'"')[::2])
+    return max(accumulate(array("b", outside.translate(_STEPS))), default=0)
 
 
 def members(text: bytes, path: str) -> dict[str, msgspec.Raw]:
     """Raw values of a valid JSON object by their names, in order.
 
-    `path` is the object's JSON Pointer, for messages. Raises `FieldsInvalid` when the value is
-    not an object or a name is there twice.
+    Of a name that is there twice it has the last value; `require_unique` finds out. `path` is the
+    object's JSON Pointer, for messages. Raises `FieldsInvalid` when the value is not an object.
     """
     try:
-        values = _members.decode(text)
+        return _members.decode(text)
     except msgspec.ValidationError:
         raise FieldsInvalid([Problem(path, f"must be an object, not {kind(text)}")]) from None
-    # msgspec keeps the last of two equal names. Where nothing is escaped, a name that is there
-    # once in quotes is there once; anything else takes a closer look.
-    doubtful = len(values) > _FEW or b"\\" in text
-    if doubtful or any(text.count(b'"%b"' % name.encode()) > 1 for name in values):
-        _require_unique(text, dict(values), path)
-    return values
+
+
+def require_unique(text: bytes, values: Mapping[str, msgspec.Raw], path: str) -> None:
+    """Raise `FieldsInvalid` when a name is there twice in an object that has these members."""
+    # Where nothing is escaped, a name that is there once in quotes is there once as a name.
+    if b"\\" in text or any(text.count(b'"%b"' % name.encode()) > 1 for name in values):
+        _follow(text, dict(values), path)
 
 
 def items(text: bytes, path: str) -> list[bytes]:
@@ -98,7 +100,7 @@ def kind(text: bytes) -> str:
     return _KINDS.get(start) or ("null" if start == b"n" else "a number")
 
 
-def _require_unique(text: bytes, values: dict[str, msgspec.Raw], path: str) -> None:
+def _follow(text: bytes, values: dict[str, msgspec.Raw], path: str) -> None:
     # Following the text with the values that msgspec answers stays in step up to the end exactly
     # when no name is there twice.
     position, name = 0, ""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
-from services.gateway.template import Segment, Template, Wildcard
+from services.gateway.template import Path, Segment, Template, Wildcard
 
 T = TypeVar("T")
 _RANK = {Wildcard.ONE: 1, Wildcard.MANY: 2}
@@ -50,39 +50,39 @@ class Matcher(Generic[T]):
         self._by_length = self._sorted()
         return kept
 
-    def find(self, segments: list[str], keys: list[str]) -> list[T]:
+    def find(self, path: Path) -> list[T]:
         """Values of all templates that match, the most specific first.
 
-        `segments` are the raw ones and decide about emptiness; `keys` are the same decoded, to be
-        compared with literals. A verb some template has is tried before it is taken as text.
+        A verb that some template has is tried before it is taken as text.
         """
-        if segments and ":" in segments[-1]:
-            found = self._find_with_verb(segments, keys)
+        if path.raw and ":" in path.raw[-1]:
+            found = self._find_with_verb(path)
             if found:
                 return found
-        return self._find(segments, keys, "")
+        return self._find(path, "")
 
-    def _find_with_verb(self, segments: list[str], keys: list[str]) -> list[T]:
-        raw = segments[-1]
-        colon = raw.find(":", max(len(raw) - self._longest_verb - 1, 0))
+    def _find_with_verb(self, path: Path) -> list[T]:
+        last = path.raw[-1]
+        colon = last.find(":", max(len(last) - self._longest_verb - 1, 0))
         while colon >= 0:
-            verb = raw[colon + 1 :]
+            verb = last[colon + 1 :]
             if verb in self._verbs:
-                stems = [*segments[:-1], raw[:colon]]
-                found = self._find(stems, [*keys[:-1], keys[-1][: -len(verb) - 1]], verb)
+                found = self._find(path.less_verb(verb), verb)
                 if found:
                     return found
-            colon = raw.find(":", colon + 1)
+            colon = last.find(":", colon + 1)
         return []
 
-    def _find(self, segments: list[str], keys: list[str], verb: str) -> list[T]:
+    def _find(self, path: Path, verb: str) -> list[T]:
+        raw, decoded = path
         # Paths longer than any template without `**` all meet the same shapes.
-        by_verb = self._by_length[min(len(keys), len(self._by_length) - 1)]
-        complete = "" not in segments
+        by_verb = self._by_length[min(len(raw), len(self._by_length) - 1)]
+        complete = "" not in raw
         found = []
         for shape in by_verb.get(verb, ()):
-            value = shape.values.get(shape.literals(keys))
-            if value is not None and (complete or all(segments[one] for one in shape.ones)):
+            value = shape.values.get(shape.literals(decoded))
+            # An empty segment never satisfies `*`.
+            if value is not None and (complete or all(raw[one] for one in shape.ones)):
                 found.append(value)
         return found
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
-from urllib.parse import unquote
 
 from google.api import annotations_pb2
 from google.api.http_pb2 import HttpRule
@@ -11,7 +10,6 @@ from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor, Servic
 
 from services.gateway import template as path_template
 from services.gateway.errors import (
-    InvalidRequest,
     InvalidRoutes,
     InvalidTemplate,
     MethodNotAllowed,
@@ -19,7 +17,7 @@ from services.gateway.errors import (
     RouteNotFound,
 )
 from services.gateway.matcher import Matcher
-from services.gateway.template import Template
+from services.gateway.template import Path, Template
 
 T = TypeVar("T")
 
@@ -140,25 +138,21 @@ class RoutingTable(Generic[T]):
             methods = self._matcher.setdefault(route.template, {})
             methods[route.http_method] = value, route.template.verb
 
-    def find(self, method: str, path: str) -> tuple[T, list[str]]:
-        """Answer the value of the best route and the path's raw segments, less the verb.
+    def find(self, method: str, path: str) -> tuple[T, Path]:
+        """Answer the value of the best route and the path's segments, less the verb.
 
         `path` is as received, without its query. HEAD is answered by GET. Raises `RouteNotFound`,
         `MethodNotAllowed` and, for a path that is not well-formed, `InvalidRequest`.
         """
-        segments, keys = split(path)
-        ends = self._matcher.find(segments, keys)
+        segments = path_template.split(path)
+        ends = self._matcher.find(segments)
         wanted = ("HEAD", "GET") if method == "HEAD" else (method,)
         for name in wanted:
             for methods in ends:
                 if name in methods:
                     value, verb = methods[name]
-                    return value, _less_verb(segments, verb)
+                    return value, segments.less_verb(verb) if verb else segments
         raise _no_route(path, ends)
-
-
-def _less_verb(segments: list[str], verb: str) -> list[str]:
-    return [*segments[:-1], segments[-1][: -len(verb) - 1]] if verb else segments
 
 
 def _no_route(path: str, ends: Sequence[Mapping[str, object]]) -> RequestRefused:
@@ -169,18 +163,3 @@ def _no_route(path: str, ends: Sequence[Mapping[str, object]]) -> RequestRefused
         allow.add("HEAD")
     names = sorted(allow)
     return MethodNotAllowed(f"This path takes {', '.join(names)}", allow=names)
-
-
-def split(path: str) -> tuple[list[str], list[str]]:
-    """Split a raw path into segments, as received and decoded; raises `InvalidRequest`."""
-    if not path.startswith("/"):
-        raise InvalidRequest(f"The path has to begin with '/', not '{path[:1]}'")
-    segments = [] if path == "/" else path[1:].split("/")
-    if "%" not in path:
-        return segments, segments
-    if path_template.has_broken_escape(path):
-        raise InvalidRequest("The path holds a '%' without two hexadecimal digits behind it")
-    try:
-        return segments, [unquote(segment, errors="strict") for segment in segments]
-    except UnicodeDecodeError:
-        raise InvalidRequest("The path's escapes are not UTF-8") from None

@@ -14,9 +14,10 @@ literals follow it. The grammar is kept strictly: what another implementation me
 import re
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 from urllib.parse import unquote
 
-from services.gateway.errors import InvalidTemplate
+from services.gateway.errors import InvalidRequest, InvalidTemplate
 
 _TOKEN = re.compile(r"\*\*|[/{}*]|[^/{}*]+")
 _FIELD_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
@@ -50,6 +51,20 @@ class Variable:
     many: bool
 
 
+class Path(NamedTuple):
+    """The segments of a request's path, as received and with every escape decoded."""
+
+    raw: list[str]
+    decoded: list[str]
+
+    def less_verb(self, verb: str) -> "Path":
+        """The same path before a verb that its last segment ends with."""
+        behind = -len(verb) - 1
+        return Path(
+            [*self.raw[:-1], self.raw[-1][:behind]], [*self.decoded[:-1], self.decoded[-1][:behind]]
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Template:
     """A parsed template; literals are percent-decoded, `verb` is empty when there is none."""
@@ -75,20 +90,31 @@ def has_broken_escape(text: str) -> bool:
     return _BROKEN_ESCAPE.search(text) is not None
 
 
-def value_of(variable: Variable, segments: list[str]) -> str:
-    """Take a variable's value from the raw segments of a path that matches its template.
+def split(path: str) -> Path:
+    """Split a path, as received and without its query, into segments; raises `InvalidRequest`."""
+    if not path.startswith("/"):
+        raise InvalidRequest(f"The path has to begin with '/', not '{path[:1]}'")
+    raw = path[1:].split("/") if path != "/" else []
+    if "%" not in path:
+        return Path(raw, raw)
+    if has_broken_escape(path):
+        raise InvalidRequest("The path holds a '%' without two hexadecimal digits behind it")
+    try:
+        return Path(raw, [unquote(segment, errors="strict") for segment in raw])
+    except UnicodeDecodeError:
+        raise InvalidRequest("The path's escapes are not UTF-8") from None
+
+
+def value_of(variable: Variable, path: Path) -> str:
+    """Take a variable's value from a path that matches its template.
 
     Every escape of a one-segment value is decoded; a value of several segments keeps those of
-    reserved characters, so that `%2F` and `/` stay apart. The path's escapes have to be UTF-8.
+    reserved characters, so that `%2F` and `/` stay apart.
     """
     if not variable.many:
-        value = segments[variable.start]
-        return unquote(value, errors="strict") if "%" in value else value
-    value = "/".join(segments[variable.start : variable.stop])
-    if "%" not in value:
-        return value
-    parts = _RESERVED_ESCAPE.split(value)
-    parts[::2] = [unquote(part, errors="strict") for part in parts[::2]]
+        return path.decoded[variable.start]
+    parts = _RESERVED_ESCAPE.split("/".join(path.raw[variable.start : variable.stop]))
+    parts[::2] = [unquote(part) for part in parts[::2]]
     return "".join(parts)
 
 

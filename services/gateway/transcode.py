@@ -7,12 +7,13 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from services.gateway import json_text, special, template
+from services.gateway import json_text, special
 from services.gateway.decode import Decoders
 from services.gateway.encode import Encoders
 from services.gateway.errors import FieldsInvalid, InvalidRequest, Problem, UnsupportedField
 from services.gateway.query import TextField, fill_from_query, query_fields, text_fields
 from services.gateway.routes import Route
+from services.gateway.template import Path, Variable, value_of
 
 _YAML = frozenset({"application/yaml", "application/x-yaml", "text/yaml"})
 _UTF8 = frozenset({"", "utf-8", "utf8", "us-ascii"})
@@ -39,13 +40,13 @@ class Transcoder:
         self._query = {} if route.body == "*" else query_fields(fields.values(), bound)
 
     def read_request(
-        self, segments: list[str], query: str, body: bytes, content_type: str | None
+        self, path: Path, query: str, body: bytes, content_type: str | None
     ) -> Message:
         """Make the request message; raises a `RequestRefused` that says what does not fit."""
         message = self._make()
         bound = []
         for variable, field in self._variables:
-            value = field.read(template.value_of(variable, segments))
+            value = field.read(value_of(variable, path))
             setattr(field.owner(message), field.name, value)
             bound.append((field, value))
         if body:
@@ -57,9 +58,7 @@ class Transcoder:
         return message
 
 
-def _field_of(
-    variable: template.Variable, fields: Mapping[tuple[str, ...], TextField]
-) -> TextField:
+def _field_of(variable: Variable, fields: Mapping[tuple[str, ...], TextField]) -> TextField:
     if variable.field_path not in fields:
         name = ".".join(variable.field_path)
         raise UnsupportedField(f"'{name}' in a path lies inside of a message that contains itself")

@@ -5,8 +5,7 @@ import itertools
 import pytest
 
 from services.gateway.matcher import Matcher
-from services.gateway.routes import split
-from services.gateway.template import parse
+from services.gateway.template import parse, split
 
 # Templates, then paths with the template that has to answer.
 PRIORITY = [
@@ -49,4 +48,4 @@ def test_the_most_specific_template_answers(templates: list[str], paths: dict[st
         matcher: Matcher[str] = Matcher()
         for text in order:
             matcher.setdefault(parse(text), text)
-        assert {path: matcher.find(*split(path))[0] for path in paths} == paths
+        assert {path: matcher.find(split(path))[0] for path in paths} == paths

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +24,10 @@ VALUES = st.recursive(
     max_leaves=20,
 )
 # A member list may repeat names, which a dict cannot; few names, so that it does.
-PAIRS = st.lists(st.tuples(st.sampled_from(["a", "b", "", 'q"', "\\", "é"]), VALUES), max_size=5)
+NAMES = st.sampled_from(["a", "b", "", ",", ":1,", 'q"', "\\", "é"])
+PAIRS = st.lists(st.tuples(NAMES, VALUES), max_size=5)
+    st.tuples(st.sampled_from(["a", "b", "", ",", ":1,", 'q"', "\\", "é"]), VALUES), max_size=5
+)
 SPACE = st.text(" \t\r\n", max_size=2)
 
 
@@ -41,6 +45,13 @@ def objects(draw: st.DrawFn) -> tuple[list[tuple[str, str]], str]:
     return members, text + "}" + draw(SPACE)
 
 
+def unique_members(text: bytes, path: str) -> dict[str, msgspec.Raw]:
+    """The members of an object whose names have to differ."""
+    values = json_text.members(text, path)
+    json_text.require_unique(text, values, path)
+    return values
+
+
 def deep(value: Any) -> int:
     """How deep a value is nested, counted the plain way."""
     if isinstance(value, dict):
@@ -54,11 +65,11 @@ def test_members_are_slices_of_the_text(case: tuple[list[tuple[str, str]], str])
     members, text = case
     names = [name for name, _ in members]
     if len(set(names)) == len(names):
-        found = json_text.members(text.encode(), "").items()
+        found = unique_members(text.encode(), "").items()
         assert [(name, bytes(raw).decode()) for name, raw in found] == members
     else:
         with pytest.raises(FieldsInvalid, match="is there twice"):
-            json_text.members(text.encode(), "")
+            unique_members(text.encode(), "")
 
 
 @pytest.mark.parametrize(
@@ -71,12 +82,14 @@ def test_members_are_slices_of_the_text(case: tuple[list[tuple[str, str]], str])
         ('{"a":1,"b":{"a":1},"b":{"a":1} }', "/p/b"),
         ('{"x":"a","a":",","x":"a"}', "/p/x"),
         ('{"":1,"":1}', "/p/"),
+        ('{"k":1,":1,":1,":1,":1}', "/p/:1,"),
+        ('{"k":"v",",":1,",":2}', "/p/,"),
     ],
 )
 def test_names_what_is_there_twice(text: str, name: str):
     """The refusal points to the name, also when it is spelled with escapes or values are equal."""
     with pytest.raises(FieldsInvalid) as caught:
-        json_text.members(text.encode(), "/p")
+        unique_members(text.encode(), "/p")
     assert caught.value.problems[0].path == name
 
 
@@ -152,6 +165,7 @@ def test_nesting_has_a_limit(opening: bytes):
 def test_width_is_no_depth():
     """Many brackets side by side, and brackets inside of strings, are no nesting."""
     json_text.check(b"[" + b",".join([b"[[]]"] * 1000) + b"]")
+    json_text.check(b"[" + b",".join([b'"[","]x"'] * 1000) + b"]")
     json_text.check(b'["' + b"[{" * 1000 + rb"\"[[\\" + b'"]')
 
 

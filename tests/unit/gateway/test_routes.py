@@ -57,8 +57,9 @@ def test_finds_the_rpcs_of_the_contracts(
 
 def test_a_verb_is_no_part_of_the_last_segment(table: RoutingTable[str]):
     """The segments that come back end before the verb."""
-    _, segments = table.find("POST", "/api/v1/integration-definitions/a:b:publish")
-    assert segments == ["api", "v1", "integration-definitions", "a:b"]
+    _, path = table.find("POST", "/api/v1/integration-definitions/a%20:b:publish")
+    assert path.raw == ["api", "v1", "integration-definitions", "a%20:b"]
+    assert path.decoded == ["api", "v1", "integration-definitions", "a :b"]
 
 
 def test_an_rpc_without_annotation_has_no_route():
