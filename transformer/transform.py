@@ -48,7 +48,8 @@ class Transformer:
         """
         try:
             entry = await self._compiled(script, self._limits)
-            export = await self._workers.run(self._engine.inspect, entry.compiled, self._limits)
+            compiled = _named(entry.compiled, script)
+            export = await self._workers.run(self._engine.inspect, compiled, self._limits)
         except TransformFailed as failure:
             return Diagnostics(
                 ok=False, problems=(_problem(failure),), bytecode_bytes=0, export=None
@@ -64,15 +65,16 @@ class Transformer:
         """
         allowed = limits or self._limits
         entry = self._cache.get(script.digest) or await self._compiled(script, allowed)
+        compiled = _named(entry.compiled, script)
         if _is_short(entry, call):
             inline = self._inline_limits if allowed is self._limits else _inline(allowed)
             try:
-                return self._engine.run(entry.compiled, call, inline)
+                return self._engine.run(compiled, call, inline)
             except (TicksExceeded, TimeExceeded):
                 if inline == allowed:
                     raise
                 entry.slow_until = time.monotonic() + SLOW_SECONDS
-        outcome = await self._workers.run(self._engine.run, entry.compiled, call, allowed)
+        outcome = await self._workers.run(self._engine.run, compiled, call, allowed)
         return dataclasses.replace(outcome, stats=dataclasses.replace(outcome.stats, path="worker"))
 
     async def close(self) -> None:
@@ -104,6 +106,13 @@ def _inline(limits: Limits) -> Limits:
     return dataclasses.replace(
         limits, time_ms=min(limits.time_ms, INLINE_TIME_MS), ticks=min(limits.ticks, INLINE_TICKS)
     )
+
+
+def _named(compiled: Compiled, script: Script) -> Compiled:
+    """The same code under the name this caller knows it by."""
+    if compiled.script.name == script.name:
+        return compiled
+    return dataclasses.replace(compiled, script=script)
 
 
 def _is_short(entry: Entry, call: Call) -> bool:

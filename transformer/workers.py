@@ -38,5 +38,5 @@ class WorkerThreads:
         return await loop.run_in_executor(self._executor, lambda: function(*args, **kwargs))
 
     async def close(self) -> None:
-        """Wait for the calls under way; those still queued never start."""
-        await asyncio.to_thread(self._executor.shutdown, wait=True, cancel_futures=True)
+        """Wait for the calls under way and end the threads."""
+        await asyncio.to_thread(self._executor.shutdown)

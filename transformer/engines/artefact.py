@@ -40,7 +40,7 @@ def _load(engine: wasmtime.Engine, path: Path) -> wasmtime.Module | None:
     try:
         refuse_foreign(path.parent)
         stored = path.read_bytes()
-    except FileNotFoundError:
+    except OSError:
         return None
     digest, code = stored[:_DIGEST_BYTES], stored[_DIGEST_BYTES:]
     if hashlib.sha256(code).digest() != digest:
