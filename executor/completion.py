@@ -41,10 +41,7 @@ class Defaults:
 
 
 def defaults_of(schema: Schema) -> Defaults | None:
-    """Read the defaults of an object schema's `properties`, None when there are none.
-
-    Raises ValueError or TypeError when a default is no JSON.
-    """
+    """Read the defaults of an object schema's `properties`, None when there are none."""
     properties = {} if isinstance(schema, bool) else schema.get("properties")
     if not isinstance(properties, Mapping):
         return None

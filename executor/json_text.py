@@ -65,10 +65,7 @@ def parsed(text: bytes) -> Any:
 
 
 def dump(value: Any) -> bytes:
-    """Write a JSON value; integers may have any number of digits.
-
-    Raises ValueError or TypeError for what JSON cannot say.
-    """
+    """Write a JSON value; integers may have any number of digits."""
     try:
         return orjson.dumps(value)
     except TypeError:

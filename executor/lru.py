@@ -17,9 +17,6 @@ class LeastRecentlyUsed(Generic[Key, Value]):
         self._size = size
         self._values: OrderedDict[Key, Value] = OrderedDict()
 
-    def __len__(self) -> int:
-        return len(self._values)
-
     def get(self, key: Key) -> Value | None:
         """Answer what was put under the key, if it is still there."""
         value = self._values.get(key)

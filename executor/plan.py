@@ -122,7 +122,7 @@ def make_plan(definition: Definition, method: Method, user_agent: str) -> Plan:
         if definition.result_validation == "off"
         else _check(method.result_schema, "/data", method),
         strict=definition.result_validation == "strict",
-        defaults=_defaults(method),
+        defaults=defaults_of(method.param_schema),
         request=_script(method.request_transform),
         response=_script(method.response_transform),
         scheme=_scheme(definition),
@@ -185,13 +185,6 @@ def _check(schema: Schema, root: str, method: Method) -> SchemaCheck | None:
         return SchemaCheck(schema, root)
     except ValueError as error:
         raise _unusable(f"schema of {root}", method, error) from None
-
-
-def _defaults(method: Method) -> Defaults | None:
-    try:
-        return defaults_of(method.param_schema)
-    except (ValueError, TypeError) as error:
-        raise _unusable("defaults", method, error) from None
 
 
 def _script(source: str | None) -> Script | None:

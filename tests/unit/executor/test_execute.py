@@ -23,10 +23,17 @@ from executor.errors import (
     UpstreamFailed,
     UpstreamRateLimited,
 )
+from executor.execute import Executor
 from executor.model import Execution, ExecutorLimits, HttpResponse, MethodCall
 from registry.errors import InstanceNotFound
 from registry.model import AuthPlacement, InstanceError, InstanceStatus, Target
-from tests.fakes import FixedAuthorizer, PythonTransforms, ScriptedSender, json_response
+from tests.fakes import (
+    FixedAuthorizer,
+    PythonTransforms,
+    ScriptedSender,
+    fixed_clock,
+    json_response,
+)
 from tests.unit.executor.world import INSTANCE, TENANT, World, call, definition, instance, method
 
 SEES_CONTEXT = "function transform(input, context) {}"
@@ -448,6 +455,24 @@ async def test_calls_at_the_same_time_do_not_mix(world: World) -> None:
     bodies = [orjson.loads(request.body or b"") for request in world.sender.requests]
     assert sorted(body[0]["n"] for body in bodies) == list(range(100))
     assert all(body[0] == body[1] for body in bodies)
+
+
+async def test_an_executor_names_itself_and_draws_its_own_seeds() -> None:
+    """Without further words upstreams see the service's name, and calls differ in their seeds."""
+    world = World(transforms=PythonTransforms({SEES_INPUT: lambda given, _context: given}))
+    world.executor = Executor(
+        world.directory,
+        world.authorizer,
+        world.transforms,
+        world.sender,
+        world.limits,
+        fixed_clock,
+    )
+    world.offer(method(request_transform=SEES_INPUT))
+    for _ in range(3):
+        await world.call("createContact")
+    assert dict(world.sent.headers)["User-Agent"].startswith("integration-service")
+    assert len(set(world.transforms.seeds)) == 3
 
 
 def test_calls_do_not_print_their_content() -> None:

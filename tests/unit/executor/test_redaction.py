@@ -67,6 +67,13 @@ def test_the_parts_of_basic_credentials_are_masked() -> None:
     assert text == f"{MASK} {MASK} {MASK} someone"
 
 
+@pytest.mark.parametrize("pair", ["not base64!", "/w=="])
+def test_basic_credentials_that_are_none_are_masked_whole(pair: str) -> None:
+    """What cannot be taken apart is masked as it is."""
+    redaction = Redaction(Authorization((("Authorization", f"Basic {pair}"),)))
+    assert redaction.text(f"Basic {pair}") == MASK
+
+
 def test_values_are_masked_at_every_depth() -> None:
     """Strings and keys of a JSON value are looked at; what is no secret stays as it is."""
     redaction = Redaction(Authorization((("X-Key", "12345678"),)))

@@ -99,6 +99,19 @@ def test_endless_depth_is_refused() -> None:
             bound(method(verb="GET"), deep)
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [{}, {"properties": {"a": {"properties": {"x": {"default": 1}}}}}],
+    ids=["", "default"],
+)
+def test_endless_depth_is_refused_in_a_body(schema: Any) -> None:
+    """What cannot be looked through is not sent: where keys may stand twice, or defaults miss."""
+    deep = b'{"a":{"b":' + b"[" * 990 + b'":"' + b"]" * 990 + b"}}"
+    deep = deep.replace(b'":"', b'"\\":"')
+    with pytest.raises(InvalidParameters):
+        bound(method(param_schema=schema), deep)
+
+
 # --- Byte for byte ------------------------------------------------------------------------------
 
 
