@@ -1,7 +1,7 @@
 """The registry over memory, with fakes of what it needs from outside."""
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ from registry.instances import Instances
 from registry.model import Instance, Problem
 from registry.stores.memory import MemoryDefinitionStore, MemoryInstanceStore
 
+CONFIG = {"baseUrl": "https://crm.example.com", "apiKey": "planted-secret"}
 GOLDEN = Path(__file__).parents[2] / "golden" / "registry"
 
 
@@ -113,6 +114,17 @@ def registry() -> Registry:
         instance_store, definitions, vault, clock, lambda *event: changed.append(event)
     )
     return Registry(definitions, instances, vault, definition_store, instance_store, changed)
+
+
+@pytest.fixture
+def connected(registry: Registry) -> Callable[..., Awaitable[Instance]]:
+    """Register a definition and connect to it."""
+
+    async def connect(text: bytes, config: Mapping[str, Any] = CONFIG) -> Instance:
+        entry = await registry.definitions.create("acme", text)
+        return await registry.instances.create("acme", entry.id, "Mine", config)
+
+    return connect
 
 
 @pytest.fixture(scope="session")
