@@ -26,8 +26,6 @@ VALUES = st.recursive(
 # A member list may repeat names, which a dict cannot; few names, so that it does.
 NAMES = st.sampled_from(["a", "b", "", ",", ":1,", 'q"', "\\", "é"])
 PAIRS = st.lists(st.tuples(NAMES, VALUES), max_size=5)
-    st.tuples(st.sampled_from(["a", "b", "", ",", ":1,", 'q"', "\\", "é"]), VALUES), max_size=5
-)
 SPACE = st.text(" \t\r\n", max_size=2)
 
 
