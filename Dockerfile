@@ -48,7 +48,7 @@ ENV PATH=/opt/venv/bin:$PATH \
 USER 10001:10001
 # The engine's machine code, so that a container starts as quickly the first time as ever after.
 # This fails the build when the engine is missing.
-RUN python -c "from pathlib import Path; from transformer.engines.wasm import new_engine; new_engine(Path('/cache')).close()"
+RUN python -m transformer.engines /cache
 VOLUME /data
 EXPOSE 8080 50051
 ENTRYPOINT ["integration-service"]

@@ -114,9 +114,20 @@ class Containers:
             assert await process.wait() == 0, self.log(name)
             return
         self.processes[name] = process
-        while await self._ask(name) != 0:
+        # Listening is cheap to see; a health check costs the start of a program.
+        while not await self._listens(name) or await self._ask(name) != 0:
             assert process.returncode is None, self.log(name)
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.1)
+
+    async def _listens(self, name: str) -> bool:
+        port = next(port for (owner, _), port in self.ports.items() if owner == name)
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionError:
+            return False
+        writer.close()
+        await writer.wait_closed()
+        return True
 
     async def _run(self, name: str, entry: list[str]) -> asyncio.subprocess.Process:
         settings = environment(name) | FOR_THE_TEST.get(name, {})
@@ -167,8 +178,9 @@ def mounts(name: str) -> Iterator[tuple[str, str]]:
         yield target, f"{name}:{target.strip('/')}"
 
 
-def free_ports(wanted: list[tuple[str, str]]) -> dict[tuple[str, str], int]:
-    """Answer a free port on loopback for each; no two are the same."""
+def free_ports() -> dict[tuple[str, str], int]:
+    """Answer a free port on loopback for each that a container listens on; all are different."""
+    wanted = [(name, "8080" if name == "gateway" else "50051") for name in PARTS]
     servers = [create_server(("127.0.0.1", 0)) for _ in wanted]
     ports = [server.getsockname()[1] for server in servers]
     for server in servers:

@@ -36,8 +36,7 @@ journey = pytest.mark.asyncio(loop_scope="module")
 async def containers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Containers]:
     """Everything that the file names, running."""
     root = tmp_path_factory.mktemp("compose")
-    ports = free_ports([(name, "50051") for name in PARTS] + [("gateway", "8080")])
-    running = Containers(root, ports)
+    running = Containers(root, free_ports())
     try:
         await running.start()
         yield running
