@@ -107,7 +107,11 @@ _MESSAGES: Final[Mapping[str, _Message]] = {
     "enum": lambda d: f"must be one of {_shown(d['options'])}",
     "const": lambda d: f"must be {_shown([d['expected_value']])}",
     "format": lambda d: f"must be a valid {d['format']}",
-    "pattern": lambda d: f"must match the pattern {d['pattern']}",
+    "pattern": lambda d: (
+        f"must match the pattern {d['pattern']}"
+        if "pattern" in d
+        else "takes too long to be matched with its pattern"
+    ),
     "minLength": lambda d: f"must have at least {d['limit']} characters",
     "maxLength": lambda d: f"must have at most {d['limit']} characters",
     "minimum": lambda d: f"must be at least {d['limit']}",

@@ -1,12 +1,10 @@
 """Is this a JSON Schema, and may it be one of ours?
 
-Checked is what the dialect's meta-schema says, what `jsonschema_rs`, which validates at run time,
-can compile, and that patterns are such to Python too, because `jsonschema` explains with Python's.
-References lead to places in the same schema only: validating waits for no other server, and asks
-none.
+Checked is what the dialect's meta-schema says, and what `jsonschema_rs`, which validates at run
+time, can compile. References lead to places in the same schema only: validating waits for no other
+server, and asks none.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import islice
@@ -97,20 +95,9 @@ def _pattern_problems(schema: dict[str, Any], path: str) -> Iterator[Problem]:
     patterns = list(by_name) if isinstance(by_name, dict) else []
     places = [(pattern, pointer("patternProperties", pattern)) for pattern in patterns]
     for pattern, place in [*places, (schema.get("pattern"), pointer("pattern"))]:
-        if isinstance(pattern, str) and (reason := _unusable(pattern)):
-            yield Problem((path + place)[:_LONGEST_MESSAGE], reason)
-
-
-def _unusable(pattern: str) -> str:
-    if len(pattern) > _LONGEST_PATTERN:
-        return f"is longer than {_LONGEST_PATTERN} characters"
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        return f"is no pattern of Python: {error}"
-    except (RecursionError, OverflowError):
-        return "is no pattern that can be compiled"
-    return ""
+        if isinstance(pattern, str) and len(pattern) > _LONGEST_PATTERN:
+            at = (path + place)[:_LONGEST_MESSAGE]
+            yield Problem(at, f"is longer than {_LONGEST_PATTERN} characters")
 
 
 def _short(message: str) -> str:

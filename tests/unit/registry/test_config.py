@@ -23,6 +23,11 @@ Write = Callable[..., bytes]
         ({"format": "uri"}, "not a uri", "must be a valid uri"),
         ({"format": "email"}, "v", "must be a valid email"),
         ({"pattern": "^x"}, "v", "must match the pattern ^x"),
+        (
+            {"pattern": "(a*)*\\1(a*)*\\2c"},
+            "a" * 40 + "!",
+            "takes too long to be matched with its pattern",
+        ),
         ({"minLength": 2}, "v", "must have at least 2 characters"),
         ({"maxLength": 0}, "v", "must have at most 0 characters"),
         ({"minimum": 2}, 1, "must be at least 2"),
