@@ -45,6 +45,8 @@ class _Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Answer what the handler never saw, or must not have raised."""
+        if request.writer.output_size:
+            raise ConnectionError("Part of another answer is sent already")
         request_id = headers.request_id(request.headers)
         failure = _failure(status, exc, request_id)
         response = web.Response(
