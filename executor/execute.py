@@ -91,7 +91,7 @@ class _Run:
     seed: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Executor:
     """Executes methods of instances.
 

@@ -18,7 +18,7 @@ QUERY_VERBS = frozenset({"GET", "DELETE", "HEAD", "OPTIONS"})
 VERBS = QUERY_VERBS | {"POST", "PUT", "PATCH"}
 CONTENT_TYPES = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
 
-_UNSUPPORTED_TYPES = {
+_NOT_YET = {
     "webhook": "verification of webhooks is not available yet",
     "graphql": "GraphQL is not available yet",
 }
@@ -87,9 +87,10 @@ class Plans:
 
 def make_plan(definition: Definition, method: Method, user_agent: str) -> Plan:
     """Compile a method; raises `MethodNotCallable` naming what cannot be."""
-    if definition.type in _UNSUPPORTED_TYPES:
+    if definition.type != "http":
+        reason = _NOT_YET.get(definition.type, f"the type {definition.type} is not known")
         raise MethodNotCallable(
-            f"{method.name} cannot be executed: {_UNSUPPORTED_TYPES[definition.type]}",
+            f"{method.name} cannot be executed: {reason}",
             method=method.name,
             type=definition.type,
         )

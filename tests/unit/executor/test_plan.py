@@ -55,6 +55,7 @@ def callable_definition(**more: Any) -> Definition:
     [
         (callable_definition(type="webhook"), "webhooks is not available yet"),
         (callable_definition(type="graphql"), "GraphQL is not available yet"),
+        (callable_definition(type="carrier-pigeon"), "carrier-pigeon is not known"),
         (callable_definition(server="{"), "server"),
         (callable_definition(server="https://a.example/#x"), "fragment"),
         (definition(method(verb="TRACE")), "TRACE"),

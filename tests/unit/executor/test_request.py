@@ -1,8 +1,8 @@
-"""How parameters are bound to a request."""
+"""How parameters are bound to bodies, queries and headers."""
 
 import json
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 import pytest
@@ -10,109 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from credentials.model import Authorization
-from executor.arguments import Arguments, prepare
-from executor.configuration import configure
-from executor.errors import InvalidParameters, MethodNotCallable, RequestTooLarge
-from executor.model import HttpRequest
-from executor.plan import make_plan
-from executor.request import authorized, bind
-from registry.model import Method, Target
-from tests.unit.executor.world import AGENT, call, definition, instance, method
-
-LIMIT = 10_000
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-NASTY = st.text(st.sampled_from(list("./\\%2eEfF?#;:@&= a\r\n\0é")), max_size=12)
-NUMBERS = st.from_regex(
-    r"-?(0|[1-9][0-9]{0,25})(\.[0-9]{1,15})?([eE][+-]?[0-9]{1,2})?", fullmatch=True
-)
-
-
-def bound(
-    of: Method,
-    parameters: bytes,
-    transformed: bytes | None = None,
-    config: dict[str, Any] | None = None,
-    **more: Any,
-) -> HttpRequest:
-    """Answer the request that these parameters become."""
-    target = Target(instance(config), definition(of, **more))
-    plan = make_plan(target.definition, of, AGENT)
-    configuration = configure(target, plan.server)
-    return bind(plan, configuration, prepared(of, parameters), transformed)
-
-
-def prepared(of: Method, parameters: bytes, metadata: bytes = b"") -> Arguments:
-    """Answer the parameters, completed and checked."""
-    whole = definition(of)
-    return prepare(make_plan(whole, of, AGENT), call(of.name, parameters, metadata=metadata), LIMIT)
-
-
-# --- What the caller sends ----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "text", [b"[]", b"1", b"null", b'"a"', b"{", b"\xff", b"NaN", b"\xef\xbb\xbf{}"]
-)
-def test_parameters_must_be_a_json_object(text: bytes) -> None:
-    """Anything but a JSON object is refused at `/parameters`, or at `/metadata`."""
-    for sent, path in (((text, b""), "/parameters"), ((b"{}", text), "/metadata")):
-        with pytest.raises(InvalidParameters) as caught:
-            prepared(method(), *sent)
-        (problem,) = caught.value.details["problems"]  # type: ignore[misc,has-type]
-        assert problem["path"] == path
-
-
-def test_absent_parameters_are_an_empty_object() -> None:
-    """No text at all means `{}`."""
-    assert bound(method(), b"").body == b"{}"
-
-
-def test_every_problem_is_named() -> None:
-    """A refusal lists all problems with their paths."""
-    schema = {
-        "properties": {"email": {"format": "email"}, "n": {"type": "integer"}},
-        "required": ["id"],
-    }
-    with pytest.raises(InvalidParameters) as caught:
-        prepared(method(param_schema=schema), b'{"email":"x","n":"1"}')
-    problems: Any = caught.value.details["problems"]
-    assert {problem["path"] for problem in problems} == {
-        "/parameters",
-        "/parameters/email",
-        "/parameters/n",
-    }
-    json.dumps(caught.value.details)
-
-
-def test_a_request_over_its_limit_is_refused() -> None:
-    """Size is looked at before anything is parsed."""
-    with pytest.raises(RequestTooLarge) as caught:
-        prepared(method(), b"{" * (LIMIT + 1))
-    assert caught.value.details == {"limit": LIMIT, "size": LIMIT + 1}
-
-
-def test_endless_depth_is_refused() -> None:
-    """Nesting beyond what can be parsed is a problem of the parameters, in a body and a query."""
-    for depth in (990, 3000):
-        deep = b'{"a":' + b"[" * depth + b"]" * depth + b"}"
-        with pytest.raises(InvalidParameters):
-            bound(method(verb="GET"), deep)
-
-
-@pytest.mark.parametrize(
-    "schema",
-    [{}, {"properties": {"a": {"properties": {"x": {"default": 1}}}}}],
-    ids=["", "default"],
-)
-def test_endless_depth_is_refused_in_a_body(schema: Any) -> None:
-    """What cannot be looked through is not sent: where keys may stand twice, or defaults miss."""
-    deep = b'{"a":{"b":' + b"[" * 990 + b'":"' + b"]" * 990 + b"}}"
-    deep = deep.replace(b'":"', b'"\\":"')
-    with pytest.raises(InvalidParameters):
-        bound(method(param_schema=schema), deep)
-
-
-# --- Byte for byte ------------------------------------------------------------------------------
+from executor.errors import InvalidParameters, MethodNotCallable
+from executor.request import authorized
+from tests.unit.executor.binding import NUMBERS, TEXT, bound
+from tests.unit.executor.world import method
 
 
 @given(st.dictionaries(TEXT, NUMBERS, max_size=5))
@@ -148,128 +49,6 @@ def test_a_key_that_stands_twice_is_refused(text: bytes, path: str) -> None:
     assert bound(method(path=path), text, b'{"n":2}').body == b'{"n":2}'
 
 
-# --- Paths --------------------------------------------------------------------------------------
-
-
-@given(st.one_of(TEXT, NASTY), st.one_of(TEXT, NASTY))
-def test_a_path_value_never_breaks_out(first: str, second: str) -> None:
-    """Whatever stands in a path variable, the path keeps its segments, and the URL its parts."""
-    parameters = json.dumps({"a": first, "b": second}).encode()
-    try:
-        url = bound(method(verb="GET", path="/v1/{a}/x{b}/end"), parameters).url
-    except InvalidParameters:
-        return
-    parts = urlsplit(url)
-    assert url.isascii()
-    assert (parts.scheme, parts.netloc, parts.query, parts.fragment) == (
-        "https",
-        "crm.example",
-        "",
-        "",
-    )
-    segments = parts.path.split("/")
-    assert len(segments) == 5
-    assert [unquote(segment) for segment in segments] == ["", "v1", first, "x" + second, "end"]
-    assert not {".", ".."}.intersection(unquote(parts.path).replace("\\", "/").split("/"))
-
-
-@given(st.one_of(TEXT, NASTY))
-def test_a_reserved_value_stays_below_its_place(value: str) -> None:
-    """`{+path}` keeps slashes, but leads neither up nor into a query or a fragment."""
-    try:
-        url = bound(
-            method(verb="GET", path="/files/{+path}"), json.dumps({"path": value}).encode()
-        ).url
-    except InvalidParameters:
-        return
-    parts = urlsplit(url)
-    assert (parts.netloc, parts.query, parts.fragment) == ("crm.example", "", "")
-    assert parts.path.startswith("/files/")
-    below = unquote(parts.path.removeprefix("/files/")).replace("\\", "/").split("/")
-    assert {".", ".."}.isdisjoint(below)
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        "",
-        ".",
-        "..",
-        "../x",
-        "a/..",
-        "a\\..\\b",
-        "%2e%2e",
-        "..%2fx",
-        "%2E",
-        "a/./b",
-        [".."],
-        [""],
-        {"a": ".."},
-    ],
-)
-def test_dot_segments_and_empty_values_are_refused(value: Any) -> None:
-    """Values that a lenient server could take for a way up are refused, naming the parameter."""
-    with pytest.raises(InvalidParameters) as caught:
-        bound(method(path="/x/{id}"), orjson.dumps({"id": value}))
-    problems: Any = caught.value.details["problems"]
-    assert problems[0]["path"] == "/parameters/id"
-
-
-def test_values_that_make_a_dot_segment_together_are_refused() -> None:
-    """Values side by side are looked at together, and all are named."""
-    with pytest.raises(InvalidParameters) as caught:
-        bound(method(path="/x/{a:1}{b:1}/y"), b'{"a":".a","b":".b"}')
-    problems: Any = caught.value.details["problems"]
-    assert [problem["path"] for problem in problems] == ["/parameters/a", "/parameters/b"]
-    with pytest.raises(InvalidParameters):
-        bound(method(path="/x/.{a:1}"), b'{"a":".a"}')
-
-
-def test_dots_around_values_are_no_dot_segments() -> None:
-    """A file's name with its extension, and a name that begins with a dot, are ordinary."""
-    of = method(verb="GET", path="/{name}.{ext}/.{hidden}")
-    url = bound(of, b'{"name":"a","ext":"txt","hidden":"git"}').url
-    assert url == "https://crm.example/a.txt/.git"
-
-
-@pytest.mark.parametrize("parameters", [b"{}", b'{"id":null}'])
-def test_a_path_needs_its_values(parameters: bytes) -> None:
-    """A missing path variable is a problem of the parameters."""
-    with pytest.raises(InvalidParameters, match="id"):
-        bound(method(path="/x/{id}"), parameters)
-
-
-def test_a_path_needs_its_config() -> None:
-    """A missing variable from config is not the caller's fault."""
-    with pytest.raises(MethodNotCallable, match=r"config\.account"):
-        bound(method(path="/x/{config.account}"), b"{}")
-
-
-def test_optional_segments_vanish() -> None:
-    """`{/a,b}` is only there when its values are."""
-    of = method(verb="GET", path="/x{/a,b}")
-    assert bound(of, b'{"b":2}').url == "https://crm.example/x/2"
-    assert bound(of, b"{}").url == "https://crm.example/x"
-
-
-@pytest.mark.parametrize(
-    ("path", "url"),
-    [
-        ("users", "https://crm.example/v1/users"),
-        ("/users/", "https://crm.example/v1/users/"),
-        ("?a=b", "https://crm.example/v1?a=b"),
-        ("{?x}", "https://crm.example/v1?x=1"),
-    ],
-)
-def test_paths_join_the_base(path: str, url: str) -> None:
-    """A path is put behind the base's own with one slash."""
-    config = {"baseUrl": "https://crm.example/v1/"}
-    assert bound(method(path=path), b'{"x":1}', config=config).url == url
-
-
-# --- Bodies and queries -------------------------------------------------------------------------
-
-
 def test_a_body_kind_of_none_sends_the_rest_in_the_query() -> None:
     """POST without a body is possible."""
     request = bound(method(body="none"), b'{"a":1}')
@@ -300,9 +79,6 @@ def test_the_path_may_take_its_value_from_the_transform() -> None:
     """What the parameters do not have, the transform may provide; the parameters come first."""
     of = method(path="/x/{id}/{more}")
     assert bound(of, b'{"id":1}', b'{"id":2,"more":3}').url == "https://crm.example/x/1/3"
-
-
-# --- Headers ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "a\nb", "a\0b", "é", "a\tb", "\x7f"])
@@ -346,76 +122,3 @@ def test_a_request_does_not_print_its_secrets() -> None:
     )
     assert "key=hidden" in request.url
     assert "hidden" not in repr(request)
-
-
-# --- Takeovers ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "result",
-    [
-        {"$request": 1},
-        {"$request": None},
-        {"$request": {}, "more": 1},
-        {"$request": {"url": "https://evil.example"}},
-        {"$request": {"method": "TRACE"}},
-        {"$request": {"method": 1}},
-        {"$request": {"path": "no-slash"}},
-        {"$request": {"path": "/a/../b"}},
-        {"$request": {"path": "/a/%2e%2e/b"}},
-        {"$request": {"path": "/a\\..\\b"}},
-        {"$request": {"path": "/a?b=1"}},
-        {"$request": {"path": "/a#b"}},
-        {"$request": {"path": ["a"]}},
-        {"$request": {"query": []}},
-        {"$request": {"headers": {"Host": "evil.example"}}},
-        {"$request": {"headers": {"X": "a\r\nb"}}},
-        {"$request": {"headers": {"X": ["a"]}}},
-        {"$request": {"headers": []}},
-    ],
-)
-def test_a_takeover_that_is_not_understood_is_refused(result: Any) -> None:
-    """Scripts take over as described, or the call fails before it is sent."""
-    with pytest.raises(MethodNotCallable):
-        bound(method(), b"{}", orjson.dumps(result))
-
-
-@pytest.mark.parametrize(
-    ("parameters", "metadata"),
-    [
-        (b'{"$request":{"path":"/admin"}}', b""),
-        (b'{"\\u0024request":{}}', b""),
-        (b'{"a":[{"$request":{}}]}', b""),
-        (b'{"key":"$request","value":{}}', b""),
-        (b"{}", b'{"a":{"$request":{}}}'),
-    ],
-)
-def test_a_caller_cannot_take_over_through_a_script(parameters: bytes, metadata: bytes) -> None:
-    """A script that hands its input through does not let callers choose another request."""
-    of = method()
-    target = Target(instance(), definition(of))
-    plan = make_plan(target.definition, of, AGENT)
-    arguments = prepared(of, parameters, metadata)
-    with pytest.raises(InvalidParameters, match="reserved"):
-        bind(plan, configure(target, plan.server), arguments, b'{"$request":{"path":"/admin"}}')
-
-
-@pytest.mark.parametrize("result", [b'["$request"]', b'{"a":{"$request":1}}', b'"$request"'])
-def test_only_a_result_that_is_a_takeover_is_one(result: bytes) -> None:
-    """The word elsewhere in a result means nothing."""
-    assert bound(method(), b"{}", result).body == result
-
-
-def test_a_takeover_may_send_a_body_where_the_binding_has_none() -> None:
-    """GET with a body is possible, and says that it is JSON."""
-    request = bound(method(verb="GET"), b"{}", b'{"$request":{"body":{"q":1.0}}}')
-    assert request.body == b'{"q":1.0}'
-    assert dict(request.headers)["Content-Type"] == "application/json"
-
-
-def test_a_takeover_of_a_form_writes_a_form() -> None:
-    """The body's kind stays the binding's."""
-    request = bound(method(body="form"), b"{}", b'{"$request":{"body":{"q":"a b"}}}')
-    assert request.body == b"q=a+b"
-    with pytest.raises(MethodNotCallable):
-        bound(method(body="form"), b"{}", b'{"$request":{"body":[1]}}')

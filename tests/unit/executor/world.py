@@ -1,16 +1,19 @@
 """Definitions, instances and executors for the tests of this component."""
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from ipaddress import ip_network
 from typing import Any
 
+import pytest
 from aiohttp import web
 
 from executor.egress import EgressPolicy
+from executor.errors import ExecutorError
 from executor.execute import Executor
-from executor.model import ExecutorLimits, MethodCall
+from executor.model import ExecutorLimits, HttpResponse, MethodCall
 from executor.sender import AiohttpSender
 from registry.model import (
     Definition,
@@ -33,6 +36,10 @@ TENANT = "default"
 INSTANCE = "int_inst_1"
 LOOPBACK = EgressPolicy((ip_network("127.0.0.0/8"), ip_network("::1/128")))
 AGENT = "integration-service/test"
+
+SEES_CONTEXT = "function transform(input, context) {}"
+SEES_INPUT = "function transform(input) {}"
+CLOSED = {"type": "object", "required": ["id"]}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Start = Callable[[Handler], Awaitable[str]]
@@ -109,3 +116,16 @@ class World:
 def call(name: str, parameters: bytes = b"{}", **more: Any) -> MethodCall:
     """Answer a call of the one instance."""
     return MethodCall(TENANT, INSTANCE, name, parameters, **more)
+
+
+def answering(*responses: HttpResponse | Exception, **world: Any) -> World:
+    """Answer a world whose upstream sends these responses."""
+    return World(sender=ScriptedSender(list(responses)), **world)
+
+
+async def failed(world: World, wanted: MethodCall) -> ExecutorError:
+    """Answer the error of a call, whose details must be JSON."""
+    with pytest.raises(ExecutorError) as caught:
+        await world.executor.execute(wanted)
+    json.dumps(caught.value.details)
+    return caught.value
