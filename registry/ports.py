@@ -94,8 +94,11 @@ class SecretVault(Protocol):
 
     async def update(
         self, tenant: str, instance_id: str, fields: Mapping[str, Any], removed: Collection[str]
-    ) -> None:
-        """Set these fields, remove those of these names, leave the others as they are."""
+    ) -> int:
+        """Set these fields, remove those of these names, leave the others as they are.
+
+        Answers the version of what is kept now, from 1.
+        """
         ...
 
     async def delete(self, tenant: str, instance_id: str) -> None:

@@ -42,6 +42,12 @@ def test_files_and_functions_stay_small(path: Path) -> None:
         assert lines <= LONGEST_FUNCTION, function.name
 
 
+def test_components_serve_nothing() -> None:
+    """Only services open doors: a component may call over HTTP, never serve it."""
+    components = [path for path in sources() if path.relative_to(ROOT).parts[0] != "services"]
+    assert not [path for path in components if "aiohttp.web" in path.read_text()]
+
+
 def test_only_settings_read_the_environment() -> None:
     """The environment is read in one place; the guest's builder hands it on to a compiler."""
     readers = [path for path in sources() if "os.environ" in path.read_text()]

@@ -22,13 +22,14 @@ class CredentialsClient:
 
     async def update(
         self, tenant: str, instance_id: str, fields: Mapping[str, Any], removed: Collection[str]
-    ) -> None:
-        """Set and remove fields of an instance's credentials."""
+    ) -> int:
+        """Set and remove fields of an instance's credentials; answers their version."""
         request = rpc.UpdateCredentialsRequest(
             instance_id=instance_id, fields=json_value(dict(fields)), removed=list(removed)
         )
-        answer = rpc.UpdateCredentialsResponse
-        await self._peer.call(f"{SERVICE}/UpdateCredentials", request, answer, tenant)
+        method = f"{SERVICE}/UpdateCredentials"
+        answer = await self._peer.call(method, request, rpc.UpdateCredentialsResponse, tenant)
+        return answer.version
 
     async def delete(self, tenant: str, instance_id: str) -> None:
         """Forget an instance's credentials."""

@@ -49,7 +49,7 @@ class RecordingVault:
 
     async def update(
         self, tenant: str, instance_id: str, fields: Mapping[str, Any], removed: Collection[str]
-    ) -> None:
+    ) -> int:
         """Keep fields."""
         if self.failure:
             raise self.failure
@@ -57,6 +57,7 @@ class RecordingVault:
         kept.update(fields)
         for name in removed:
             kept.pop(name, None)
+        return 1
 
     async def delete(self, tenant: str, instance_id: str) -> None:
         """Forget everything."""
