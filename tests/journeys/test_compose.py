@@ -132,7 +132,8 @@ def test_confinement(name: str) -> None:
     """Every container runs our one image, with nothing to write to but its mounts."""
     service = SERVICES[name]
 
-    assert (service["image"], service["build"]) == (COMPOSE["name"], ".")
+    assert service["image"] == COMPOSE["name"]
+    assert service["pull_policy"] == "never"
     assert service["read_only"]
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
@@ -149,6 +150,15 @@ def test_volumes() -> None:
 
     assert set(used) == set(COMPOSE["volumes"])
     assert all(used.count(volume) == 1 for volume in used if volume != "keys")
+
+
+def test_build() -> None:
+    """The image is built once, by what every other container waits for."""
+    built = {name: service["build"] for name, service in SERVICES.items() if "build" in service}
+
+    assert built == {"keys": "."}
+    done = {"condition": "service_completed_successfully"}
+    assert all(SERVICES[name]["depends_on"]["keys"] == done for name in PARTS)
 
 
 def test_published_ports() -> None:
