@@ -230,7 +230,7 @@ async def test_private_targets_are_denied(door: Door) -> None:
         ({"metods": []}, "/metods", "methods"),
         ({"name": 5}, "/name", "text"),
         ({"version": "one"}, "/version", "version"),
-        ({"configSchema": {"type": "objekt"}}, "/configSchema/type", "objekt"),
+        ({"configSchema": {"type": "objekt"}}, "/configSchema/type", "did you mean object"),
         ({"methods": []}, "/methods", ""),
         (
             {
