@@ -17,10 +17,11 @@ from transformer.ports import Engine
 from transformer.workers import WorkerThreads
 
 DEFAULT_CACHE_BYTES = 64 * 1024 * 1024
-INLINE_TIME_MS = 2
-INLINE_TICKS = 400_000
+# About 2 ms of most scripts. Time only catches what does not tick.
+INLINE_TICKS = 200_000
+INLINE_TIME_MS = 10
 INLINE_INPUT_BYTES = 64 * 1024
-INLINE_SOURCE_CHARS = 16 * 1024
+INLINE_SOURCE_CHARS = 4 * 1024
 SLOW_SECONDS = 30.0
 
 
@@ -93,9 +94,14 @@ class Transformer:
         if task is None:
             task = asyncio.create_task(self._compile_in_worker(script, limits))
             self._compiling[script.digest] = task
-            task.add_done_callback(lambda _: self._compiling.pop(script.digest, None))
+            task.add_done_callback(lambda done: self._compiling_ended(script.digest, done))
         # Shielded: one impatient caller must not fail the others who wait for the same script.
         return await asyncio.shield(task)
+
+    def _compiling_ended(self, digest: str, task: asyncio.Task[Entry]) -> None:
+        del self._compiling[digest]
+        if not task.cancelled():
+            task.exception()  # seen, should every caller have gone by now
 
     async def _compile_in_worker(self, script: Script, limits: Limits) -> Entry:
         compiled: Compiled = await self._workers.run(self._engine.compile, script, limits)

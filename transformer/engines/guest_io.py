@@ -4,7 +4,7 @@ import struct
 from enum import IntEnum
 from typing import NamedTuple
 
-from transformer.engines.sandbox import Sandbox
+from transformer.engines.sandbox import GuestIncoherent, Sandbox
 from transformer.model import ConsoleLevel, ConsoleLine, Limits
 
 TICKS_PER_POLL = 10_000
@@ -102,8 +102,19 @@ def send(sandbox: Sandbox, mailbox: int, request: Request) -> None:
 
 
 def receive(sandbox: Sandbox, mailbox: int) -> Reply:
-    """The fixed part of the answer."""
-    return Reply._make(_REPLY.unpack(sandbox.read(mailbox, _REPLY.size)))
+    """The fixed part of the answer. Raises `GuestIncoherent`."""
+    reply = Reply._make(_REPLY.unpack(sandbox.read(mailbox, _REPLY.size)))
+    if reply.phase >= len(PHASES) or reply.entry >= len(ENTRIES):
+        raise GuestIncoherent(f"phase {reply.phase}, entry {reply.entry}")
+    return reply
+
+
+class Answer(NamedTuple):
+    """All of a good answer."""
+
+    reply: Reply
+    output: bytes
+    console: tuple[ConsoleLine, ...]
 
 
 def output(sandbox: Sandbox, reply: Reply) -> bytes:
@@ -117,11 +128,22 @@ def console(sandbox: Sandbox, reply: Reply) -> tuple[ConsoleLine, ...]:
         return ()
     records = sandbox.read(reply.console, reply.console_bytes).split(b"\0")[:-1]
     lines = [
-        ConsoleLine(_LEVELS[record[0]], record[1:].decode("utf-8", "replace")) for record in records
+        ConsoleLine(_LEVELS.get(record[0], "info"), record[1:].decode("utf-8", "replace"))
+        for record in records
+        if record
     ]
     if reply.flags & _CONSOLE_TRUNCATED:
         lines.append(ConsoleLine("warn", "console output beyond its limit was dropped"))
     return tuple(lines)
+
+
+def last_words(sandbox: Sandbox, mailbox: int) -> tuple[int, tuple[ConsoleLine, ...]]:
+    """Phase and console of a run that was stopped, as far as its memory still makes sense."""
+    try:
+        reply = receive(sandbox, mailbox)
+        return reply.phase, console(sandbox, reply)
+    except GuestIncoherent:
+        return PHASES.index("run"), ()
 
 
 class Failure(NamedTuple):

@@ -15,9 +15,9 @@ import wasmtime
 
 from transformer.engines.sandbox import (
     FUNCTIONS,
+    GuestIncoherent,
     GuestTrapped,
     Image,
-    MemoryOutOfRange,
     export_of,
 )
 
@@ -151,14 +151,14 @@ class HotSandbox:
         """See `Sandbox`."""
         end = address + len(data)
         if end > self._size:
-            raise MemoryOutOfRange(f"{len(data)} bytes at {address}")
+            raise GuestIncoherent(f"{len(data)} bytes at {address}")
         self._view[address:end] = data
 
     def read(self, address: int, count: int) -> bytes:
         """See `Sandbox`."""
         end = address + count
         if end > self._size:
-            raise MemoryOutOfRange(f"{count} bytes at {address}")
+            raise GuestIncoherent(f"{count} bytes at {address}")
         return self._view[address:end].tobytes()
 
     def size(self) -> int:

@@ -2,6 +2,7 @@
 
 import hashlib
 import platform
+import resource
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -38,9 +39,9 @@ def load_module(
     `EngineUnavailable`.
     """
     config = _config()
-    stacks = DEEP if deep_stack and hotpath.allow_deep_stack(config, DEEP.wasm_bytes) else SHALLOW
-    if stacks is SHALLOW:
-        config.max_wasm_stack = SHALLOW.wasm_bytes
+    deep = deep_stack and _stack_is_roomy() and hotpath.allow_deep_stack(config, DEEP.wasm_bytes)
+    stacks = DEEP if deep else SHALLOW
+    config.max_wasm_stack = stacks.wasm_bytes
     engine = wasmtime.Engine(config)
     wasm, prelude = base.read_guest(guest), base.read_prelude()
     module = artefact.load_or_build(
@@ -49,6 +50,12 @@ def load_module(
         lambda: base.make_base(engine, wasm, prelude, stacks.javascript_bytes),
     )
     return engine, module
+
+
+def _stack_is_roomy() -> bool:
+    """Whether the main thread, which runs short scripts too, has twice what they may use."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_STACK)
+    return limit == resource.RLIM_INFINITY or limit >= 2 * DEEP.wasm_bytes
 
 
 def _config() -> wasmtime.Config:

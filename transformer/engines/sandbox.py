@@ -13,15 +13,21 @@ _WITH_ARGUMENT = frozenset({"open", "reserve", "compile"})
 
 
 class GuestTrapped(Exception):
-    """The guest was stopped from outside; its memory is in no known state."""
+    """The guest was stopped from outside; its memory is in no known state.
+
+    `code` says by what, and is None when it was none of wasmtime's own reasons.
+    """
 
     def __init__(self, code: wasmtime.TrapCode | None, message: str) -> None:
         super().__init__(message)
         self.code = code
 
 
-class MemoryOutOfRange(Exception):
-    """The guest named an address outside its memory."""
+class GuestIncoherent(GuestTrapped):
+    """The guest answered something it never should, such as an address outside its memory."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(None, message)
 
 
 class Image(Protocol):
@@ -47,10 +53,10 @@ class Sandbox(Protocol):
         """Call an export; all of them return 32 bits. Raises `GuestTrapped`."""
 
     def write(self, address: int, data: bytes) -> None:
-        """Put bytes into memory. Raises `MemoryOutOfRange`."""
+        """Put bytes into memory. Raises `GuestIncoherent`."""
 
     def read(self, address: int, count: int) -> bytes:
-        """Take bytes from memory. Raises `MemoryOutOfRange`."""
+        """Take bytes from memory. Raises `GuestIncoherent`."""
 
     def size(self) -> int:
         """The memory's size in bytes."""
@@ -112,13 +118,13 @@ class PublicSandbox:
     def write(self, address: int, data: bytes) -> None:
         """See `Sandbox`."""
         if address + len(data) > self.size():
-            raise MemoryOutOfRange(f"{len(data)} bytes at {address}")
+            raise GuestIncoherent(f"{len(data)} bytes at {address}")
         self._memory.write(self._store, data, address)
 
     def read(self, address: int, count: int) -> bytes:
         """See `Sandbox`."""
         if address + count > self.size():
-            raise MemoryOutOfRange(f"{count} bytes at {address}")
+            raise GuestIncoherent(f"{count} bytes at {address}")
         return bytes(self._memory.read(self._store, address, address + count))
 
     def size(self) -> int:

@@ -12,8 +12,9 @@ _IDLE_PERIODS_BEFORE_PARKING = 250
 class Ticker:
     """One thread that ticks every `PERIOD_MS` ms of running time and sleeps when nothing runs.
 
-    Time in which the whole process waits for a processor does not count: a script is not to be
-    blamed for a busy machine. One that runs uses the processor, so its deadline does come.
+    Time in which the process waits for a processor does not count, and what it used is shared
+    among those that run: a script is not to be blamed for a busy machine. One that runs uses
+    the processor, so its deadline does come.
     """
 
     def __init__(self, engine: wasmtime.Engine) -> None:
@@ -41,7 +42,7 @@ class Ticker:
         counted = time.process_time()
         while not self._closed.wait(PERIOD_MS / 1000):
             used = time.process_time()
-            if used - counted >= PERIOD_MS / 2000:
+            if used - counted >= PERIOD_MS / 2000 * max(1, len(self._running)):
                 self._engine.increment_epoch()
                 counted = used
             idle = 0 if self._running else idle + 1

@@ -12,7 +12,7 @@ import wasmtime
 
 from transformer.engines import failures, guest_io, hotpath
 from transformer.engines.base import GUEST_DIRECTORY
-from transformer.engines.guest_io import ENTRIES, Reply, Request, Status
+from transformer.engines.guest_io import ENTRIES, Answer, Request, Status
 from transformer.engines.images import ScriptImages
 from transformer.engines.module import load_module
 from transformer.engines.pool import SandboxPool
@@ -94,6 +94,7 @@ class WasmEngine:
             if sandbox.loaded is None:
                 sandbox.call("enable_compiler")
                 sandbox.image, sandbox.loaded = sandbox.capture(), _COMPILER
+                self._images.put(_COMPILER, sandbox.image)
             return Compiled(script, self._compile(sandbox, script, source))
         finally:
             self._leave(sandbox)
@@ -112,15 +113,14 @@ class WasmEngine:
 
     def _compile_as(self, sandbox: Sandbox, script: Script, source: bytes, kind: int) -> bytes:
         request = Request(_COMPILE_LIMITS, source, kind=kind)
-        return guest_io.output(sandbox, self._ask(sandbox, "compile", script, request))
+        return self._ask(sandbox, "compile", script, request).output
 
     def inspect(self, compiled: Compiled, limits: Limits) -> str:
         """See `transformer.ports.Engine`."""
         sandbox = self._enter(None, limits, 0)
         try:
             request = Request(limits, compiled.bytecode)
-            reply = self._ask(sandbox, "load", compiled.script, request)
-            return ENTRIES[reply.entry]
+            return ENTRIES[self._ask(sandbox, "load", compiled.script, request).reply.entry]
         finally:
             self._leave(sandbox)
 
@@ -139,9 +139,7 @@ class WasmEngine:
             if sandbox.loaded is None:
                 self._load(sandbox, compiled, call, limits)
             request = Request(limits, call.input, call.context, call.now_ms, call.seed)
-            reply = self._ask(sandbox, "run", script, request)
-            output = guest_io.output(sandbox, reply)
-            console = guest_io.console(sandbox, reply)
+            reply, output, console = self._ask(sandbox, "run", script, request)
         finally:
             self._leave(sandbox)
         spent_us = (time.perf_counter_ns() - started) // 1000
@@ -151,7 +149,7 @@ class WasmEngine:
     def _load(self, sandbox: Sandbox, compiled: Compiled, call: Call, limits: Limits) -> None:
         script = compiled.script
         request = Request(limits, compiled.bytecode, b"", call.now_ms, call.seed)
-        reply = self._ask(sandbox, "load", script, request)
+        reply = self._ask(sandbox, "load", script, request).reply
         # A script that asked for the time at its top level has to be loaded for every call.
         if not reply.repeatable or sandbox.size() != sandbox.image.size:
             return
@@ -159,21 +157,22 @@ class WasmEngine:
             sandbox.image, sandbox.loaded = sandbox.capture(), script.digest
             self._images.put(script.digest, sandbox.image)
 
-    def _ask(self, sandbox: Sandbox, function: str, script: Script, request: Request) -> Reply:
+    def _ask(self, sandbox: Sandbox, function: str, script: Script, request: Request) -> Answer:
         """One exchange with the guest. Raises a `TransformFailed`."""
         mailbox = self._mailbox
         try:
             guest_io.send(sandbox, mailbox, request)
             status = sandbox.call(function, request.kind)
-        except GuestTrapped as trap:
             reply = guest_io.receive(sandbox, mailbox)
-            console = guest_io.console(sandbox, reply)
-            raise failures.trapped(script, trap, reply.phase, console, request.limits) from trap
-        reply = guest_io.receive(sandbox, mailbox)
-        if status != Status.OK:
+            if status == Status.OK:
+                console = guest_io.console(sandbox, reply)
+                return Answer(reply, guest_io.output(sandbox, reply), console)
             failure = guest_io.failure(sandbox, reply, status)
-            raise failures.reported(script, failure, request.limits)
-        return reply
+        except GuestTrapped as trap:
+            sandbox.trapped = True
+            phase, console = guest_io.last_words(sandbox, mailbox)
+            raise failures.trapped(script, trap, phase, console, request.limits) from trap
+        raise failures.reported(script, failure, request.limits)
 
     def _enter(self, key: str | None, limits: Limits, input_bytes: int) -> Sandbox:
         """A sandbox with `key` loaded or nothing at all, for as long as the limits allow."""
