@@ -9,7 +9,7 @@ from registry.binding import HEADER_NAME
 from registry.fields import Fields, did_you_mean, kind
 from registry.model import AuthPlacement
 from registry.problems import pointer
-from registry.templates import MalformedTemplate, uri_variables
+from registry.templates import CONFIG, ConfigFields, MalformedTemplate, uri_variables
 
 DEFAULT_SERVER: Final = "{+config.baseUrl}"
 _LOCATIONS: Final = ("header", "query", "cookie")
@@ -80,7 +80,7 @@ def _warn_of_missing(top: Fields, auth_type: str, field: str, described: Describ
         top.findings.warn("/configSchema", f"{message}; add it, or say where with auth.field")
 
 
-def read_server(top: Fields, described: Described, secret: Collection[str]) -> str:
+def read_server(top: Fields, config: ConfigFields) -> str:
     """Read `server`; without it the config's `baseUrl` is the server."""
     server = top.text("server", DEFAULT_SERVER)
     if not top.has("server"):
@@ -93,20 +93,15 @@ def read_server(top: Fields, described: Described, secret: Collection[str]) -> s
     if not server.startswith(("https://", "http://", "{+config.")):
         top.refuse("server", "must start with https://, http:// or {+config.…}")
     for name in dict.fromkeys(names):
-        if problem := _server_problem(name, described, secret):
+        if problem := _server_problem(name, config):
             top.refuse("server", problem)
     return server
 
 
-def _server_problem(name: str, described: Described, secret: Collection[str]) -> str:
-    if not name.startswith("config."):
+def _server_problem(name: str, config: ConfigFields) -> str:
+    if not name.startswith(CONFIG):
         return f"uses {{{name}}}; only fields of the config can stand here, as config.{name}"
-    field = name.split(".")[1]
-    if described is not None and field not in described:
-        return f"uses {name}, which is no property of configSchema{did_you_mean(field, described)}"
-    if field in secret:
-        return f"uses {name}, which is secret; secrets go through auth only"
-    return ""
+    return config.problem(name)
 
 
 def read_oauth2(top: Fields, auth_type: str) -> Mapping[str, Any] | None:

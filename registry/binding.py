@@ -1,14 +1,20 @@
 """How a method is bound to HTTP: as written, or else by convention."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any, Final
 
 from registry.fields import Fields
-from registry.model import HttpBinding, Schema
+from registry.model import HttpBinding
 from registry.problems import pointer
-from registry.schemas import properties_of
-from registry.templates import MalformedTemplate, header_variables, uri_variables
+from registry.templates import (
+    CONFIG,
+    ConfigFields,
+    MalformedTemplate,
+    header_variables,
+    uri_variables,
+)
 
 HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")  # RFC 9110 §5.6.2
 _VERBS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
@@ -28,6 +34,25 @@ _CONVENTION: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Variables:
+    """What a method's templates may name: its parameters, and fields of the config.
+
+    `parameters` are the properties of the paramSchema, None where it lists none.
+    """
+
+    parameters: Collection[str] | None
+    config: ConfigFields
+
+    def problem(self, variable: str) -> str:
+        """Answer what is wrong with a variable; nothing when it can stand in a template."""
+        if variable.startswith(CONFIG):
+            return self.config.problem(variable)
+        if self.parameters is not None and variable not in self.parameters:
+            return f"uses {{{variable}}}, which is no property of the method's paramSchema"
+        return ""
+
+
 def by_convention(method_name: str, definition_type: str) -> HttpBinding:
     """Bind a method that doesn't say how: the verb by its first word, the path by its name.
 
@@ -41,19 +66,19 @@ def by_convention(method_name: str, definition_type: str) -> HttpBinding:
     return HttpBinding(verb, f"/{method_name}", body=body, by_convention=True)
 
 
-def read_binding(http: Fields, param_schema: Schema) -> HttpBinding:
+def read_binding(http: Fields, variables: Variables) -> HttpBinding:
     """Read a method's `http`."""
     http.required("method", "path")
     verb = _verb(http)
-    parameters = properties_of(param_schema)
     binding = HttpBinding(
         method=verb,
-        path=_path(http, parameters),
-        headers=_headers(http, parameters),
+        path=_path(http, variables),
+        headers=_headers(http, variables),
         body=_body(http, "none" if verb in _BODILESS else "json"),
         idempotency_header=_header_name(http, "idempotencyHeader"),
     )
     http.rest(())
+    http.warn_of_later("idempotencyHeader")
     return binding
 
 
@@ -65,7 +90,7 @@ def _verb(http: Fields) -> str:
     return verb
 
 
-def _path(http: Fields, parameters: Mapping[str, Any] | None) -> str:
+def _path(http: Fields, variables: Variables) -> str:
     path = http.text("path")
     try:
         names = uri_variables(path)
@@ -78,21 +103,19 @@ def _path(http: Fields, parameters: Mapping[str, Any] | None) -> str:
         http.refuse("path", 'must start with one "/" only')
     if "#" in path:
         http.refuse("path", "must have no fragment; it would never be sent")
-    _check_parameters(http, "path", names, parameters)
+    _check_variables(http, "path", names, variables)
     return path
 
 
-def _check_parameters(
-    http: Fields, field: str, names: tuple[str, ...], parameters: Mapping[str, Any] | None
+def _check_variables(
+    http: Fields, field: str, names: tuple[str, ...], variables: Variables
 ) -> None:
-    if parameters is None:
-        return
     for name in dict.fromkeys(names):
-        if name not in parameters:
-            http.refuse(field, f"uses {{{name}}}, which is no property of the method's paramSchema")
+        if problem := variables.problem(name):
+            http.refuse(field, problem)
 
 
-def _headers(http: Fields, parameters: Mapping[str, Any] | None) -> dict[str, str]:
+def _headers(http: Fields, variables: Variables) -> dict[str, str]:
     headers: dict[str, str] = {}
     for name, value in http.items("headers"):
         problem = _header_problem(name, value)
@@ -100,7 +123,7 @@ def _headers(http: Fields, parameters: Mapping[str, Any] | None) -> dict[str, st
             http.findings.refuse(http.at("headers") + pointer(name), problem)
             continue
         headers[name] = value
-        _check_parameters(http, "headers", header_variables(value), parameters)
+        _check_variables(http, "headers", header_variables(value), variables)
     return headers
 
 

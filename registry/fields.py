@@ -53,6 +53,12 @@ class Fields:
         """Answer the path of a field."""
         return self.path + pointer(name)
 
+    def warn_of_later(self, *names: str) -> None:
+        """Warn of fields that only a later release acts on."""
+        for name in names:
+            if self.has(name):
+                self.findings.warn(self.at(name), "is kept, but this release does not act on it")
+
     def refuse(self, name: str, message: str) -> None:
         """Note a problem with a field."""
         self.findings.refuse(self.at(name), message)

@@ -5,13 +5,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from registry.binding import by_convention, read_binding
+from registry.binding import Variables, by_convention, read_binding
 from registry.fields import Fields, Findings, kind
 from registry.model import HttpBinding, Method, Problem, RateLimits, RetryConfig, Schema
+from registry.schemas import properties_of
+from registry.templates import ConfigFields
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _EXTENSIONS: Final = ("pagination", "errors", "deprecated", "examples", "tags")
-_NOT_YET: Final = ("pagination", "errors")
+_LATER: Final = ("rateLimits", "retryConfig", "pagination", "errors")
 _LONGEST_DELAY_MS: Final = 3_600_000
 _MOST_METHODS: Final = 1000
 
@@ -20,10 +22,11 @@ SchemaCheck = Callable[[Any, str], tuple[Problem, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What reading depends on: the definition's type, and how schemas are checked."""
+    """What reading depends on: the definition's type and config, and how schemas are checked."""
 
     definition_type: str
     check_schema: SchemaCheck
+    config: ConfigFields
     findings: Findings
 
 
@@ -57,13 +60,13 @@ def _check_unique(methods: tuple[Method, ...], top: Fields) -> None:
 
 def _read_method(fields: Fields, reading: Reading) -> Method:
     fields.required("name")
-    param_schema = read_schema(fields, "paramSchema", reading)
+    param_schema = read_schema(fields, "paramSchema", reading.check_schema)
     _warn_of_no_object(fields, param_schema)
     method = Method(
         name=_name(fields),
         description=fields.text("description"),
         param_schema=param_schema,
-        result_schema=read_schema(fields, "resultSchema", reading),
+        result_schema=read_schema(fields, "resultSchema", reading.check_schema),
         request_transform=_script(fields, "requestTransform"),
         response_transform=_script(fields, "responseTransform"),
         timeout_ms=fields.whole("timeoutMs", 1, 600_000),
@@ -72,17 +75,15 @@ def _read_method(fields: Fields, reading: Reading) -> Method:
         http=_http(fields, param_schema, reading),
         extensions=fields.rest(_EXTENSIONS),
     )
-    for name in _NOT_YET:
-        if name in method.extensions:
-            fields.findings.warn(fields.at(name), "is kept, but this release does not act on it")
+    fields.warn_of_later(*_LATER)
     return method
 
 
-def read_schema(fields: Fields, name: str, reading: Reading) -> Schema:
+def read_schema(fields: Fields, name: str, check: SchemaCheck) -> Schema:
     """Read a JSON Schema; without one, everything matches."""
     schema = fields.raw(name, default=True)
     if fields.has(name):
-        reading.findings.add(reading.check_schema(schema, fields.at(name)))
+        fields.findings.add(check(schema, fields.at(name)))
     return schema if isinstance(schema, Mapping | bool) else True
 
 
@@ -110,7 +111,7 @@ def _script(fields: Fields, name: str) -> str | None:
 def _http(fields: Fields, param_schema: Schema, reading: Reading) -> HttpBinding:
     http = fields.inner("http")
     if http is not None:
-        return read_binding(http, param_schema)
+        return read_binding(http, Variables(properties_of(param_schema), reading.config))
     name = fields.raw("name")
     binding = by_convention(name if isinstance(name, str) else "", reading.definition_type)
     if reading.definition_type == "http":

@@ -14,6 +14,7 @@ from registry.model import Definition, DefinitionStatus, ParsedDefinition, Probl
 from registry.problems import invalid_definition, pointer
 from registry.schemas import properties_of, schema_problems
 from registry.secrecy import Secrecy
+from registry.templates import ConfigFields
 from registry.text import read
 
 TYPES: Final = ("http", "webhook", "graphql")
@@ -21,12 +22,13 @@ AUTH_TYPES: Final = (
     *("none", "api_key", "basic", "bearer", "oauth2", "oauth2_client_credentials"),
     *("jwt_bearer", "hmac", "aws_sigv4", "custom"),
 )
+_LATER_AUTH_TYPES: Final = frozenset(AUTH_TYPES) - {"none", "api_key", "basic", "bearer"}
 _PLAIN: Final = frozenset(
     {"name", "description", "version", "type", "authType", "methods"}
     | {"configSchema", "defaultConfig", "oauth2Config"}
 )
 _EXTENSIONS: Final = ("webhook", "errors", "limits", "tags", "documentationUrl")
-_NOT_YET: Final = ("errors", "limits")
+_LATER: Final = ("errors", "limits", "webhook")
 _INITIAL_STATUSES: Final = (DefinitionStatus.DRAFT, DefinitionStatus.PUBLISHED)
 _LONGEST_NAME: Final = 200
 # https://semver.org/#is-there-a-suggested-regular-expression-regex-to-check-a-semver-string
@@ -86,12 +88,12 @@ def _build(document: bytes, findings: Findings, check_schema: SchemaCheck) -> De
     top.required("name", "version", "type", "authType", "methods")
     type_ = top.word("type", TYPES)
     auth_type = top.word("authType", AUTH_TYPES)
-    reading = Reading(type_, check_schema, findings)
-    methods = read_methods(top, reading)
-    config_schema = read_schema(top, "configSchema", reading)
+    config_schema = read_schema(top, "configSchema", check_schema)
     secret = Secrecy(config_schema).fields()
     described = properties_of(config_schema)
-    server = read_server(top, described, secret)
+    config = ConfigFields(described, secret)
+    methods = read_methods(top, Reading(type_, check_schema, config, findings))
+    server = read_server(top, config)
     _warn_of_no_server(top, type_, described, secret)
     _warn_of_open_secrets(top, described, secret)
     definition = Definition(
@@ -112,15 +114,17 @@ def _build(document: bytes, findings: Findings, check_schema: SchemaCheck) -> De
         secret_fields=secret,
         extensions={name: tree[name] for name in tree if name not in _PLAIN},
     )
-    _finish(top)
+    _finish(top, auth_type)
     return definition
 
 
-def _finish(top: Fields) -> None:
+def _finish(top: Fields, auth_type: str) -> None:
     read_refresh(top)
-    for name in top.rest(_EXTENSIONS):
-        if name in _NOT_YET:
-            top.findings.warn(top.at(name), "is kept, but this release does not act on it")
+    top.rest(_EXTENSIONS)
+    top.warn_of_later(*_LATER)
+    if auth_type in _LATER_AUTH_TYPES:
+        message = "can be registered; this release cannot call an API with it yet"
+        top.findings.warn(top.at("authType"), message)
 
 
 def _line(top: Fields, field: str) -> str:

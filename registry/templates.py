@@ -1,10 +1,16 @@
 """RFC 6570 URI templates, as strictly as the grammar of its section 2 has them.
 
-`uritemplate` expands them, and forgives nearly everything when it reads: so they are read here.
+Libraries that expand them forgive nearly everything when they read: so they are read here.
 """
 
 import re
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Final
+
+from registry.fields import did_you_mean
+
+CONFIG: Final = "config."
 
 _VARIABLE: Final = r"(?:[A-Za-z0-9_]|%[0-9A-Fa-f]{2})+(?:\.(?:[A-Za-z0-9_]|%[0-9A-Fa-f]{2})+)*"
 _SPEC: Final = rf"({_VARIABLE})(?:\*|:[1-9][0-9]{{0,3}})?"
@@ -16,6 +22,27 @@ _HEADER_LITERAL: Final = re.compile(r"[\x20-\x7e]*")
 
 class MalformedTemplate(Exception):
     """Why this is no URI template."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFields:
+    """The config's fields as templates may name them: `config.region`.
+
+    `described` are the properties of the configSchema, None where it lists none.
+    """
+
+    described: Collection[str] | None
+    secret: Collection[str]
+
+    def problem(self, variable: str) -> str:
+        """Answer what is wrong with a variable of the config; nothing when it can stand there."""
+        field = variable.split(".")[1]
+        if self.described is not None and field not in self.described:
+            hint = did_you_mean(field, self.described)
+            return f"uses {variable}, which is no property of configSchema{hint}"
+        if field in self.secret:
+            return f"uses {variable}, which is secret; secrets go through auth only"
+        return ""
 
 
 def uri_variables(template: str) -> tuple[str, ...]:

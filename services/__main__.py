@@ -20,7 +20,11 @@ Everything can also be set by INTEGRATION_* variables or in a TOML file (--confi
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; answers the exit code: 0 well done, 2 unusable arguments or settings."""
+    """Run a command; answers the exit code.
+
+    0: well done; 1: something an operator has to put right first, such as a missing master key;
+    2: unusable arguments or settings.
+    """
     arguments = _parser().parse_args(argv)
     try:
         run: Callable[[argparse.Namespace, Settings], int] = arguments.run

@@ -1,6 +1,8 @@
 """The key files of a data directory: made at first start, readable by their owner alone."""
 
 import os
+import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,10 +74,10 @@ def _read(path: Path, name: str) -> str:
 
 
 def _write(path: Path, key: str) -> None:
-    # Exclusive: of two processes that start at once, one makes the key and both read it.
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return
-    with os.fdopen(descriptor, "w") as file:
+    # A link appears whole or not at all, and only where nothing is: of two processes that start at
+    # once, one makes the key and both read it.
+    with tempfile.NamedTemporaryFile("w", dir=path.parent) as file:  # mode 0600
         file.write(f"{key}\n")
+        file.flush()
+        with suppress(FileExistsError):
+            os.link(file.name, path)

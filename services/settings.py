@@ -61,8 +61,8 @@ class Settings:
         (), "Private networks that upstreams may live in: CIDRs, separated by commas."
     )
     cache_dir: Path = _setting(
-        Path("~/.cache/integration-service").expanduser(),
-        "Where compiled transforms are cached (made 0700).",
+        Path("~/.cache/integration-service/engine").expanduser(),
+        "Where the machine code of the JavaScript engine is cached (made 0700).",
     )
     default_timeout_ms: int = _setting(30_000, "Time for one execution, in milliseconds.")
     transform_time_ms: int = _setting(100, "Time for one transform, in milliseconds.")

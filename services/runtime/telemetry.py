@@ -34,3 +34,5 @@ def configure(level: str, style: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+    # Alembic tells of every plugin it has; a migration is told of by what went wrong with it.
+    logging.getLogger("alembic").setLevel(logging.WARNING)

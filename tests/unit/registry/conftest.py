@@ -15,7 +15,7 @@ from registry.model import Instance, Problem
 from registry.stores.memory import MemoryDefinitionStore, MemoryInstanceStore
 
 CONFIG = {"baseUrl": "https://crm.example.com", "apiKey": "planted-secret"}
-GOLDEN = Path(__file__).parents[2] / "golden" / "registry"
+EXAMPLES = Path(__file__).parents[3] / "examples" / "definitions"
 
 
 class Calendar:
@@ -129,9 +129,9 @@ def connected(registry: Registry) -> Callable[..., Awaitable[Instance]]:
 
 
 @pytest.fixture(scope="session")
-def golden() -> Callable[[str], bytes]:
+def example() -> Callable[[str], bytes]:
     """Answer the text of a definition from the specification."""
-    return lambda name: (GOLDEN / f"{name}.json").read_bytes()
+    return lambda name: (EXAMPLES / f"{name}.json").read_bytes()
 
 
 @pytest.fixture(scope="session")

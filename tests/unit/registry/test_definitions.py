@@ -39,10 +39,10 @@ class TestCreate:
     """Registering."""
 
     async def test_a_definition_is_published(
-        self, registry: Registry, golden: Callable[[str], bytes]
+        self, registry: Registry, example: Callable[[str], bytes]
     ) -> None:
         """The answer has id, status, times and warnings, and is found by its id."""
-        entry = await registry.definitions.create("acme", golden("crm"))
+        entry = await registry.definitions.create("acme", example("crm"))
         assert entry.id.startswith("int_def_")
         assert len(entry.id) == len("int_def_") + 26
         assert entry.id == entry.id.lower()

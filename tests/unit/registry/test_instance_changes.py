@@ -42,10 +42,10 @@ def problems(error: InvalidInstance) -> dict[str, str]:
 
 
 async def test_a_secret_that_is_not_sent_stays(
-    registry: Registry, connected: Connect, golden: Golden
+    registry: Registry, connected: Connect, example: Golden
 ) -> None:
     """Other fields change without sending secrets again."""
-    instance = await connected(golden("crm"))
+    instance = await connected(example("crm"))
     change = InstanceChange(config={"baseUrl": "https://new.example.com"})
     changed = await registry.instances.update("acme", instance.id, change)
     assert changed.config == {"baseUrl": "https://new.example.com"}
@@ -57,10 +57,10 @@ async def test_a_secret_that_is_not_sent_stays(
 
 
 async def test_a_secret_can_be_replaced(
-    registry: Registry, connected: Connect, golden: Golden
+    registry: Registry, connected: Connect, example: Golden
 ) -> None:
     """A new secret goes to the vault and nowhere else."""
-    instance = await connected(golden("crm"))
+    instance = await connected(example("crm"))
     change = InstanceChange(config={"apiKey": "planted-two"})
     changed = await registry.instances.update("acme", instance.id, change)
     assert registry.vault.kept[("acme", instance.id)]["apiKey"] == "planted-two"
@@ -89,10 +89,10 @@ async def test_a_stored_null_is_a_value(
 
 
 async def test_a_required_secret_cannot_be_removed(
-    registry: Registry, connected: Connect, golden: Golden
+    registry: Registry, connected: Connect, example: Golden
 ) -> None:
     """The config has to match after the change."""
-    instance = await connected(golden("crm"))
+    instance = await connected(example("crm"))
     with pytest.raises(InvalidInstance) as caught:
         await registry.instances.update(
             "acme", instance.id, InstanceChange(config={"apiKey": None})
@@ -120,9 +120,11 @@ async def test_a_kept_secret_need_not_match_again(registry: Registry, written: W
     assert registry.vault.kept[("acme", changed.id)] == {**value, "a": 1}
 
 
-async def test_a_name_changes_alone(registry: Registry, connected: Connect, golden: Golden) -> None:
+async def test_a_name_changes_alone(
+    registry: Registry, connected: Connect, example: Golden
+) -> None:
     """Renaming touches neither config nor vault."""
-    instance = await connected(golden("crm"))
+    instance = await connected(example("crm"))
     registry.vault.failure = OSError("away")
     changed = await registry.instances.update("acme", instance.id, InstanceChange(name="Renamed"))
     assert (changed.name, changed.config) == ("Renamed", instance.config)
@@ -131,10 +133,10 @@ async def test_a_name_changes_alone(registry: Registry, connected: Connect, gold
 
 
 async def test_an_etag_guards_what_was_seen(
-    registry: Registry, connected: Connect, golden: Golden
+    registry: Registry, connected: Connect, example: Golden
 ) -> None:
     """A change that rests on an old version is refused and leaves everything as it is."""
-    instance = await connected(golden("crm"))
+    instance = await connected(example("crm"))
     seen = instance.etag
     await registry.instances.update("acme", instance.id, InstanceChange(name="B", etag=seen))
     late = InstanceChange(config={"apiKey": "planted-late"}, etag=seen)
@@ -158,10 +160,10 @@ async def test_concurrent_changes_without_etag_all_arrive(
 
 
 async def test_a_change_is_repeated_on_what_others_wrote(
-    registry: Registry, connected: Connect, golden: Golden
+    registry: Registry, connected: Connect, example: Golden
 ) -> None:
     """Writers in other processes are not undone: the change is made to what they wrote."""
-    instance = await connected(golden("crm"))
+    instance = await connected(example("crm"))
     registry.instance_store.overtakers = 2
     change = InstanceChange(config={"baseUrl": "https://new.example.com"})
     changed = await registry.instances.update("acme", instance.id, change)
@@ -172,10 +174,10 @@ async def test_a_change_is_repeated_on_what_others_wrote(
 
 
 async def test_a_change_is_not_repeated_for_ever(
-    registry: Registry, connected: Connect, golden: Golden
+    registry: Registry, connected: Connect, example: Golden
 ) -> None:
     """Who is always overtaken learns it at last."""
-    instance = await connected(golden("crm"))
+    instance = await connected(example("crm"))
     registry.instance_store.overtakers = 1000
     with pytest.raises(StaleEtag):
         await registry.instances.update("acme", instance.id, InstanceChange(name="B"))
@@ -184,10 +186,10 @@ async def test_a_change_is_not_repeated_for_ever(
 
 
 async def test_new_config_cures_an_instance(
-    registry: Registry, connected: Connect, golden: Golden
+    registry: Registry, connected: Connect, example: Golden
 ) -> None:
     """An instance in error is tried again once its config has changed."""
-    instance = await connected(golden("crm"))
+    instance = await connected(example("crm"))
     error = InstanceError("AUTHENTICATION_ERROR", "refused")
     await registry.instances.set_status("acme", instance.id, InstanceStatus.AUTH_ERROR, error)
     change = InstanceChange(config={"apiKey": "new"})
@@ -197,11 +199,11 @@ async def test_new_config_cures_an_instance(
 
 
 async def test_new_config_is_no_consent(
-    registry: Registry, connected: Connect, golden: Golden
+    registry: Registry, connected: Connect, example: Golden
 ) -> None:
     """An OAuth instance stays as it is until somebody consents."""
     config = {"clientId": "i", "clientSecret": "s", "redirectUri": "https://a/cb"}
-    instance = await connected(golden("google_calendar"), config)
+    instance = await connected(example("google_calendar"), config)
     await registry.instances.set_status("acme", instance.id, InstanceStatus.AUTH_ERROR)
     changed = await registry.instances.update(
         "acme", instance.id, InstanceChange(config={"clientSecret": "t"})
@@ -209,9 +211,9 @@ async def test_new_config_is_no_consent(
     assert changed.status is InstanceStatus.AUTH_ERROR
 
 
-async def test_the_cache_is_told(registry: Registry, connected: Connect, golden: Golden) -> None:
+async def test_the_cache_is_told(registry: Registry, connected: Connect, example: Golden) -> None:
     """Whoever caches instances hears of every change at once."""
-    instance = await connected(golden("crm"))
+    instance = await connected(example("crm"))
     registry.changed.clear()
     await registry.instances.update("acme", instance.id, InstanceChange(name="B"))
     await registry.instances.set_status("acme", instance.id, InstanceStatus.AUTH_ERROR)
@@ -220,10 +222,10 @@ async def test_the_cache_is_told(registry: Registry, connected: Connect, golden:
 
 
 async def test_a_status_has_its_reason_and_time(
-    registry: Registry, connected: Connect, golden: Golden
+    registry: Registry, connected: Connect, example: Golden
 ) -> None:
     """An error comes with the status and goes with it."""
-    instance = await connected(golden("crm"))
+    instance = await connected(example("crm"))
     error = InstanceError("AUTHENTICATION_ERROR", "refused", {"statusCode": 401})
     failed = await registry.instances.set_status(
         "acme", instance.id, InstanceStatus.AUTH_ERROR, error
@@ -236,9 +238,9 @@ async def test_a_status_has_its_reason_and_time(
 
 
 async def test_the_same_status_is_no_change(
-    registry: Registry, connected: Connect, golden: Golden
+    registry: Registry, connected: Connect, example: Golden
 ) -> None:
     """Saying again what is so writes nothing."""
-    instance = await connected(golden("crm"))
+    instance = await connected(example("crm"))
     again = await registry.instances.set_status("acme", instance.id, InstanceStatus.CONNECTED)
     assert again == instance

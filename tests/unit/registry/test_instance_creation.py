@@ -42,10 +42,10 @@ def problems(error: InvalidInstance) -> dict[str, str]:
 
 
 async def test_secrets_go_to_the_vault_alone(
-    registry: Registry, connected: Connect, golden: Golden
+    registry: Registry, connected: Connect, example: Golden
 ) -> None:
     """The instance has everything but its secrets, the vault has everything."""
-    instance = await connected(golden("crm"))
+    instance = await connected(example("crm"))
     assert instance.config == {"baseUrl": "https://crm.example.com"}
     assert instance.secret_fields == ("apiKey",)
     assert registry.vault.kept == {("acme", instance.id): CONFIG}
@@ -56,7 +56,7 @@ async def test_secrets_go_to_the_vault_alone(
     ("name", "config", "status"),
     [
         ("crm", CONFIG, "CONNECTED"),
-        ("basic_users", CONFIG, "CONNECTED"),
+        ("users", CONFIG, "CONNECTED"),
         ("stripe_webhook", {"webhookSecret": "whsec"}, "CONNECTED"),
         (
             "google_calendar",
@@ -68,14 +68,14 @@ async def test_secrets_go_to_the_vault_alone(
 async def test_the_examples_connect(
     registry: Registry,
     connected: Connect,
-    golden: Golden,
+    example: Golden,
     *,
     name: str,
     config: dict[str, str],
     status: str,
 ) -> None:
     """Instances of the specification's definitions have the status it shows."""
-    instance = await connected(golden(name), config)
+    instance = await connected(example(name), config)
     assert instance.status == status
     assert instance.id.startswith("int_inst_")
     expected = instance.created_at if status == "CONNECTED" else None
@@ -83,10 +83,10 @@ async def test_the_examples_connect(
     assert registry.changed == [("acme", instance.id)]
 
 
-async def test_defaults_complete_a_config(connected: Connect, golden: Golden) -> None:
+async def test_defaults_complete_a_config(connected: Connect, example: Golden) -> None:
     """A field that is not sent has its schema's default."""
     config = {"clientId": "i", "clientSecret": "s", "redirectUri": "https://a/cb"}
-    instance = await connected(golden("google_calendar"), config)
+    instance = await connected(example("google_calendar"), config)
     assert instance.config["scope"] == "https://www.googleapis.com/auth/calendar.readonly"
 
 
@@ -100,9 +100,9 @@ async def test_sent_beats_default_config_beats_schema(connected: Connect, writte
     assert instance.config == {"a": "schema", "b": "config", "c": "sent"}
 
 
-async def test_all_problems_come_at_once(registry: Registry, golden: Golden) -> None:
+async def test_all_problems_come_at_once(registry: Registry, example: Golden) -> None:
     """Name and config are checked together."""
-    entry = await registry.definitions.create("acme", golden("crm"))
+    entry = await registry.definitions.create("acme", example("crm"))
     with pytest.raises(InvalidInstance) as caught:
         await registry.instances.create("acme", entry.id, "a\nb", {"baseUrl": 5})
     assert problems(caught.value) == {
@@ -114,9 +114,9 @@ async def test_all_problems_come_at_once(registry: Registry, golden: Golden) -> 
 
 
 @pytest.mark.parametrize("name", ["", " ", "x" * 201, "a\x00", "a\u2028b", "\ud800"])
-async def test_a_name_is_one_line(registry: Registry, golden: Golden, name: str) -> None:
+async def test_a_name_is_one_line(registry: Registry, example: Golden, name: str) -> None:
     """Names are for people."""
-    entry = await registry.definitions.create("acme", golden("crm"))
+    entry = await registry.definitions.create("acme", example("crm"))
     with pytest.raises(InvalidInstance) as caught:
         await registry.instances.create("acme", entry.id, name, CONFIG)
     assert set(problems(caught.value)) == {"/name"}
@@ -152,25 +152,25 @@ async def test_another_tenants_definition_is_not_there(registry: Registry, writt
 
 
 async def test_without_a_vault_there_is_no_instance(
-    registry: Registry, connected: Connect, golden: Golden
+    registry: Registry, connected: Connect, example: Golden
 ) -> None:
     """When secrets cannot be kept, no row is written."""
     registry.vault.failure = OSError("away")
     with pytest.raises(OSError, match="away"):
-        await connected(golden("crm"))
+        await connected(example("crm"))
     page = await registry.instances.list("acme", InstanceFilter(), PageRequest())
     assert page.total == 0
 
 
 @pytest.mark.parametrize("written_despite_failure", [True, False])
 async def test_without_a_row_there_are_no_secrets(
-    registry: Registry, connected: Connect, golden: Golden, *, written_despite_failure: bool
+    registry: Registry, connected: Connect, example: Golden, *, written_despite_failure: bool
 ) -> None:
     """When writing the row fails, or seems to, neither row nor secrets stay."""
     registry.instance_store.failure = OSError("away")
     registry.instance_store.writes_despite_failure = written_despite_failure
     with pytest.raises(OSError, match="away"):
-        await connected(golden("crm"))
+        await connected(example("crm"))
     assert registry.vault.kept == {}
     page = await registry.instances.list("acme", InstanceFilter(), PageRequest())
     assert page.total == 0

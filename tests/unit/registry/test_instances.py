@@ -36,20 +36,20 @@ class Registry(Protocol):
 
 
 async def test_a_target_is_instance_and_definition(
-    registry: Registry, connected: Connect, golden: Golden
+    registry: Registry, connected: Connect, example: Golden
 ) -> None:
     """Everything an execution needs comes in one answer."""
-    instance = await connected(golden("crm"))
+    instance = await connected(example("crm"))
     target = await registry.instances.resolve("acme", instance.id)
     assert target.instance == instance
-    assert target.definition == parse(golden("crm")).definition
+    assert target.definition == parse(example("crm")).definition
 
 
 async def test_an_instance_outlives_the_offer(
-    registry: Registry, connected: Connect, golden: Golden
+    registry: Registry, connected: Connect, example: Golden
 ) -> None:
     """Instances of archived definitions go on."""
-    instance = await connected(golden("crm"))
+    instance = await connected(example("crm"))
     await registry.definitions.archive("acme", instance.definition_id)
     assert (await registry.instances.resolve("acme", instance.id)).instance == instance
 
@@ -70,10 +70,10 @@ async def test_an_id_that_leads_nowhere_is_one_answer(registry: Registry, identi
 
 
 async def test_another_tenants_instance_is_not_there(
-    registry: Registry, connected: Connect, golden: Golden
+    registry: Registry, connected: Connect, example: Golden
 ) -> None:
     """Other tenants can neither read, change nor remove it."""
-    instance = await connected(golden("crm"))
+    instance = await connected(example("crm"))
     for call in (
         registry.instances.get("other", instance.id),
         registry.instances.resolve("other", instance.id),
@@ -85,9 +85,9 @@ async def test_another_tenants_instance_is_not_there(
     assert registry.vault.kept == {("acme", instance.id): CONFIG}
 
 
-async def test_secrets_go_first(registry: Registry, connected: Connect, golden: Golden) -> None:
+async def test_secrets_go_first(registry: Registry, connected: Connect, example: Golden) -> None:
     """An instance whose secrets cannot be removed stays; then both are gone."""
-    instance = await connected(golden("crm"))
+    instance = await connected(example("crm"))
     registry.vault.failure = OSError("away")
     with pytest.raises(OSError, match="away"):
         await registry.instances.delete("acme", instance.id)
@@ -100,10 +100,10 @@ async def test_secrets_go_first(registry: Registry, connected: Connect, golden: 
 
 
 async def test_a_list_can_be_narrowed(
-    registry: Registry, connected: Connect, golden: Golden
+    registry: Registry, connected: Connect, example: Golden
 ) -> None:
     """Lists take a search and filters, and refuse what cannot be served."""
-    instance = await connected(golden("crm"))
+    instance = await connected(example("crm"))
     for chosen, total in (
         (InstanceFilter(search="MIN"), 1),
         (InstanceFilter(search="x"), 0),

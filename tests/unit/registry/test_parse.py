@@ -13,7 +13,7 @@ from registry.model import (
     RateLimits,
     RetryConfig,
 )
-from registry.parse import parse, parse_document
+from registry.parse import examine, parse, parse_document
 
 Write = Callable[..., bytes]
 
@@ -27,7 +27,7 @@ def warnings(text: bytes) -> dict[str, str]:
     ("name", "kinds", "secret", "binding"),
     [
         ("crm", ("http", "api_key"), "apiKey", ("POST", "/createContact", "json")),
-        ("basic_users", ("http", "api_key"), "apiKey", ("GET", "/getUsers", "none")),
+        ("users", ("http", "api_key"), "apiKey", ("GET", "/getUsers", "none")),
         ("google_calendar", ("http", "oauth2"), "clientSecret", ("GET", "/listEvents", "none")),
         (
             *("stripe_webhook", ("webhook", "hmac"), "webhookSecret"),
@@ -36,7 +36,7 @@ def warnings(text: bytes) -> dict[str, str]:
     ],
 )
 def test_an_example_is_understood(
-    golden: Callable[[str], bytes],
+    example: Callable[[str], bytes],
     *,
     name: str,
     kinds: tuple[str, str],
@@ -44,7 +44,7 @@ def test_an_example_is_understood(
     binding: tuple[str, str, str],
 ) -> None:
     """Kinds, secrets and the bindings by convention are as the design has them."""
-    parsed = parse(golden(name))
+    parsed = parse(example(name))
     definition = parsed.definition
     (method,) = definition.methods
     verb, path, body = binding
@@ -56,28 +56,29 @@ def test_an_example_is_understood(
     assert parsed.status is DefinitionStatus.PUBLISHED
 
 
-def test_transforms_keep_their_text(golden: Callable[[str], bytes]) -> None:
+def test_transforms_keep_their_text(example: Callable[[str], bytes]) -> None:
     """Scripts are those of the specification, line for line."""
-    (method,) = parse(golden("crm")).definition.methods
+    (method,) = parse(example("crm")).definition.methods
     assert method.request_transform is not None
     lines = method.request_transform.split("\n")
     assert lines[1] == "        // Transform from our standard format to the CRM's format"
     assert lines[11].strip() == "custom_fields: {"
 
 
-def test_what_is_by_convention_is_said(golden: Callable[[str], bytes]) -> None:
+def test_what_is_by_convention_is_said(example: Callable[[str], bytes]) -> None:
     """Conventions are warnings, and so is a server that no config can name."""
-    assert "GET /getUsers" in warnings(golden("basic_users"))["/methods/0"]
-    assert set(warnings(golden("google_calendar"))) == {"/methods/0", "/configSchema"}
-    assert warnings(golden("stripe_webhook")) == {}
+    assert "GET /getUsers" in warnings(example("users"))["/methods/0"]
+    calendar = {"/methods/0", "/configSchema", "/authType"}
+    assert set(warnings(example("google_calendar"))) == calendar
+    assert set(warnings(example("stripe_webhook"))) == {"/authType"}
 
 
-@pytest.mark.parametrize("name", ["crm", "basic_users", "google_calendar", "stripe_webhook"])
+@pytest.mark.parametrize("name", ["crm", "users", "google_calendar", "stripe_webhook"])
 def test_the_canonical_text_is_the_same_definition(
-    golden: Callable[[str], bytes], name: str
+    example: Callable[[str], bytes], name: str
 ) -> None:
     """A stored text is read back equal, and has the digest it is addressed by."""
-    definition = parse(golden(name)).definition
+    definition = parse(example(name)).definition
     assert parse_document(definition.document) == definition
     assert definition.digest == hashlib.sha256(definition.document).hexdigest()
 
@@ -104,7 +105,7 @@ def test_every_digit_of_a_number_is_kept() -> None:
     assert schema["properties"]["a"]["maximum"] == 9007199254740993
 
 
-def test_yaml_is_the_same_definition(golden: Callable[[str], bytes]) -> None:
+def test_yaml_is_the_same_definition(example: Callable[[str], bytes]) -> None:
     """A transform may be written as a block of lines."""
     text = (
         "name: N\nversion: 1.0.0\ntype: http\nauthType: none\nmethods:\n- name: getIt\n"
@@ -114,7 +115,7 @@ def test_yaml_is_the_same_definition(golden: Callable[[str], bytes]) -> None:
     script = "function transform(input) {\n  return input;\n}\n"
     assert parsed.methods[0].response_transform == script
     assert parse(parsed.document).definition == parsed
-    assert parse(golden("crm")).definition.digest != parsed.digest
+    assert parse(example("crm")).definition.digest != parsed.digest
 
 
 def test_a_method_with_everything(written: Write) -> None:
@@ -156,7 +157,27 @@ def test_a_method_with_everything(written: Write) -> None:
     assert read.retry_config == RetryConfig(3, 10, 1.5, 1000, ("TIMEOUT_ERROR",))
     assert (read.timeout_ms, read.description) == (600_000, "d")
     assert read.extensions == {"pagination": {"style": "cursor"}, "x-owner": "us"}
-    assert [item.path for item in parsed.warnings] == ["/methods/0/pagination"]
+    later = ("http/idempotencyHeader", "rateLimits", "retryConfig", "pagination")
+    assert [item.path for item in parsed.warnings] == [f"/methods/0/{name}" for name in later]
+
+
+def test_a_template_may_name_fields_of_the_config(written: Write) -> None:
+    """Path and headers of a method take fields of the config, known ones without secrets."""
+    schema = {"type": "object", "properties": {"region": {}, "apiKey": {"type": "string"}}}
+
+    def problems(path: str) -> str:
+        method = {
+            "name": "getThing",
+            "paramSchema": {"type": "object", "properties": {"id": {}}},
+            "http": {"method": "GET", "path": path, "headers": {"X-Region": "{config.region}"}},
+        }
+        _, found = examine(written(methods=[method], configSchema=schema))
+        return " ".join(problem.message for problem in found)
+
+    assert problems("/{config.region}/{id}") == ""
+    assert "did you mean region" in problems("/{config.regoin}/{id}")
+    assert "secret" in problems("/{config.apiKey}/{id}")
+    assert "paramSchema" in problems("/{region}/{id}")
 
 
 def test_what_goes_beyond_the_plain_language_is_kept(written: Write) -> None:
@@ -255,7 +276,7 @@ def test_a_secret_server_is_warned_of(written: Write) -> None:
     assert "secret" in warnings(written(configSchema=schema))["/configSchema"]
 
 
-def test_oauth2_is_kept_as_written(golden: Callable[[str], bytes]) -> None:
+def test_oauth2_is_kept_as_written(example: Callable[[str], bytes]) -> None:
     """The endpoints and their options are there for whoever speaks OAuth."""
-    written = json.loads(golden("google_calendar"))["oauth2Config"]
-    assert parse(golden("google_calendar")).definition.oauth2_config == written
+    written = json.loads(example("google_calendar"))["oauth2Config"]
+    assert parse(example("google_calendar")).definition.oauth2_config == written

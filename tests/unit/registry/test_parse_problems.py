@@ -216,10 +216,10 @@ def test_the_rest_is_checked(written: Write, members: dict[str, Any], path: str)
     ],
 )
 def test_oauth2_is_checked(
-    golden: Callable[[str], bytes], change: dict[str, Any], path: str
+    example: Callable[[str], bytes], change: dict[str, Any], path: str
 ) -> None:
     """Endpoints are web addresses, and secrets don't stand in definitions."""
-    whole = json.loads(golden("google_calendar"))
+    whole = json.loads(example("google_calendar"))
     whole["oauth2Config"] = {
         name: value
         for name, value in {**whole["oauth2Config"], **change}.items()
