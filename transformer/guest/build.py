@@ -16,6 +16,7 @@ import tarfile
 import tempfile
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -143,9 +144,21 @@ def _pip(scratch: Path, package: str, action: str, *options: str) -> None:
     """Run pip for one pinned package, whose hash it checks before anything else."""
     pinned = scratch / f"{package}.txt"
     pinned.write_text(_pin_of(package))
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", action]
-    command = [*pip, "--no-deps", "--require-hashes", "-r", str(pinned), *options]
+    pip = [_python_with_pip(scratch), "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    command = [*pip, action, "--no-deps", "--require-hashes", "-r", str(pinned), *options]
     _run(command, f"fetching {package}", scratch)
+
+
+def _python_with_pip(scratch: Path) -> str:
+    """This interpreter, or one of its own making where pip was left out of the environment."""
+    if find_spec("pip") is not None:
+        return sys.executable
+    python = scratch / "pip" / "bin" / "python"
+    if not python.exists():
+        _run(
+            [sys.executable, "-m", "venv", str(scratch / "pip")], "making a place for pip", scratch
+        )
+    return str(python)
 
 
 def _pin_of(package: str) -> str:

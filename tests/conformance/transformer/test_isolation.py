@@ -91,6 +91,25 @@ def test_reset_is_complete(engine: WasmEngine):
     assert sandboxes_equal_their_images(engine)
 
 
+def test_memory_under_churn(engine: WasmEngine):
+    """Buffers of all sizes, grown, dropped and made again at random, never overlap."""
+    source = """function transform(input) {
+        const live = []; let wrong = 0;
+        for (let step = 0; step < 4000; step++) {
+          const size = Math.floor(2 ** (Math.random() * 15)), mark = step % 251;
+          if (live.length > 60) {
+            const [old] = live.splice(Math.floor(Math.random() * live.length), 1);
+            if (!old.bytes.every(byte => byte === old.mark)) wrong++;
+          }
+          live.push({ mark, bytes: new Uint8Array(size).fill(mark) });
+          if (step % 7 === 0) live.push({ mark, bytes: Array(size % 500).fill(mark) });
+        }
+        return [wrong, live.every(({ bytes, mark }) => bytes.every(byte => byte === mark))] }"""
+    limits = Limits(time_ms=30_000, ticks=10**9)
+    for seed in range(3):
+        assert json.loads(run(engine, source, limits=limits, seed=seed).output) == [0, True]
+
+
 def test_two_scripts_take_turns(engine: WasmEngine):
     """Scripts that follow each other in the same sandboxes do not see each other."""
     writer = "var shared = 5; function transform() { globalThis.left = 1; return shared }"

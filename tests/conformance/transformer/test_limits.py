@@ -1,6 +1,7 @@
 """Nothing a script does goes on for ever or takes everything."""
 
 import json
+import time
 
 import pytest
 
@@ -45,6 +46,14 @@ def test_endless_loops(engine: WasmEngine, body: str):
         assert error.details["limit"] == "ticks"
         assert error.details["used"] > error.details["allowed"]
         assert error.details["allowed"] == 1_000_000
+
+
+def test_time_passes_after_a_pause(engine: WasmEngine):
+    """The time limit holds for the first run after the engine was idle for a while, too."""
+    time.sleep(0.8)
+    limits = Limits(time_ms=50, ticks=10**12)
+    error = failure(engine, "function transform() { while (true) {} }", limits=limits)
+    assert isinstance(error, TimeExceeded)
 
 
 def test_endless_loop_at_the_top_level(engine: WasmEngine):
