@@ -65,7 +65,7 @@ class Settings:
         "Where the machine code of the JavaScript engine is cached (made 0700).",
     )
     default_timeout_ms: int = _setting(30_000, "Time for one execution, in milliseconds.")
-    transform_time_ms: int = _setting(100, "Time for one transform, in milliseconds.")
+    transform_time_ms: int = _setting(500, "Running time for one transform, in milliseconds.")
     transform_memory_mb: int = _setting(32, "Memory for one transform, in MiB.")
     max_request_mb: int = _setting(10, "Largest request body sent to an upstream, in MiB.")
     max_response_mb: int = _setting(10, "Largest answer read from an upstream, in MiB, decoded.")

@@ -38,6 +38,7 @@ def available() -> bool:
     return (
         library is not None
         and all(hasattr(library, name) for name in _SIGNATURES)
+        and hasattr(library, "wasmtime_engine_increment_epoch")
         and all(hasattr(ffi, name) for name in ("wasmtime_val_raw_t", "wasm_trap_t"))
         and hasattr(wasmtime.Store, "_context")
         and hasattr(wasmtime.Trap, "_from_ptr")
@@ -58,6 +59,16 @@ def allow_deep_stack(config: wasmtime.Config, wasm_stack_bytes: int) -> bool:
     set_async_stack(config.ptr(), wasm_stack_bytes + _MEBIBYTE)
     config.max_wasm_stack = wasm_stack_bytes
     return True
+
+
+def epoch_increment(engine: wasmtime.Engine) -> tuple[int | None, int | None]:
+    """The addresses of the C function that advances an engine's epoch, and of the engine.
+
+    For those who call it where no Python runs: the function takes the engine and returns nothing.
+    """
+    ffi: Any = wasmtime._ffi  # noqa: SLF001
+    function = ctypes.cast(ffi.dll["wasmtime_engine_increment_epoch"], c_void_p)
+    return function.value, ctypes.cast(engine.ptr(), c_void_p).value
 
 
 def _function(name: str) -> Any:

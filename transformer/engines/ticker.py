@@ -1,12 +1,29 @@
-"""Advances an engine's epoch while scripts run, so that deadlines come due."""
+"""Advances an engine's epoch while scripts run, so that deadlines come due, on any machine."""
 
 import threading
 import time
+from typing import Protocol
 
 import wasmtime
 
 PERIOD_MS = 2
 _IDLE_PERIODS_BEFORE_PARKING = 250
+
+
+class RunningTime(Protocol):
+    """What makes deadlines come due."""
+
+    def ticks(self, milliseconds: int) -> int:
+        """How many epochs a run may see that is allowed so much running time."""
+
+    def enter(self, run: object) -> None:
+        """Have time pass from here on."""
+
+    def leave(self, run: object) -> None:
+        """Say that this run needs no deadline any more."""
+
+    def close(self) -> None:
+        """Stop for good."""
 
 
 class Ticker:
@@ -26,6 +43,10 @@ class Ticker:
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._tick, name="transformer-ticker", daemon=True)
         self._thread.start()
+
+    def ticks(self, milliseconds: int) -> int:
+        """How many epochs a run may see that is allowed so much running time."""
+        return -(-milliseconds // PERIOD_MS) + 1
 
     def enter(self, run: object) -> None:
         """Have time pass from here on."""

@@ -12,12 +12,13 @@ import wasmtime
 
 from transformer.engines import failures, guest_io, hotpath
 from transformer.engines.base import GUEST_DIRECTORY
+from transformer.engines.cpu_timer import CpuTimer
 from transformer.engines.guest_io import ENTRIES, Answer, Request, Status
 from transformer.engines.images import ScriptImages
 from transformer.engines.module import load_module
 from transformer.engines.pool import SandboxPool
 from transformer.engines.sandbox import GuestTrapped, Image, PublicSandbox, Sandbox
-from transformer.engines.ticker import PERIOD_MS, Ticker
+from transformer.engines.ticker import RunningTime, Ticker
 from transformer.errors import InputTooLarge, ScriptSyntaxInvalid, SourceTooLarge
 from transformer.model import MEBIBYTE, Call, Compiled, Limits, Outcome, Script, Stats
 
@@ -50,19 +51,32 @@ def new_engine(
     """
     hot = private_bindings and hotpath.available()
     engine, module = load_module(cache_directory, guest, deep_stack=hot)
-    return WasmEngine(engine, module, hotpath.HotSandbox if hot else PublicSandbox)
+    if not hot:
+        return WasmEngine(engine, module, PublicSandbox, Ticker(engine))
+    return WasmEngine(engine, module, hotpath.HotSandbox, _running_time(engine))
+
+
+def _running_time(engine: wasmtime.Engine) -> RunningTime:
+    try:
+        return CpuTimer(engine)
+    except OSError:
+        return Ticker(engine)
 
 
 class WasmEngine:
     """`transformer.ports.Engine` over recycled WebAssembly instances."""
 
     def __init__(
-        self, engine: wasmtime.Engine, module: wasmtime.Module, sandbox_type: SandboxType
+        self,
+        engine: wasmtime.Engine,
+        module: wasmtime.Module,
+        sandbox_type: SandboxType,
+        running_time: RunningTime,
     ) -> None:
         self._engine = engine
         self._module = module
         self._sandbox_type = sandbox_type
-        self._ticker = Ticker(engine)
+        self._time = running_time
         self._images = ScriptImages(_IMAGES, _REMEMBERED_SCRIPTS)
         self._pool = SandboxPool(lambda: self._create(self._base), _IDLE_SANDBOXES)
         first = self._create(None)
@@ -79,7 +93,7 @@ class WasmEngine:
     def close(self) -> None:
         """See `transformer.ports.Engine`."""
         self._pool.close()
-        self._ticker.close()
+        self._time.close()
 
     def compile(self, script: Script, limits: Limits) -> Compiled:
         """See `transformer.ports.Engine`."""
@@ -180,14 +194,14 @@ class WasmEngine:
         if sandbox.loaded != key:
             self._exchange_image(sandbox, key)
         milliseconds = limits.time_ms + input_bytes // _INPUT_BYTES_PER_MS
-        sandbox.set_deadline(-(-milliseconds // PERIOD_MS) + 1)
+        sandbox.set_deadline(self._time.ticks(milliseconds))
         sandbox.allow_memory(
             sandbox.image.size
             + limits.memory_bytes
             + input_bytes * _MEMORY_PER_INPUT_BYTE
             + _MEMORY_SLACK
         )
-        self._ticker.enter(sandbox)
+        self._time.enter(sandbox)
         return sandbox
 
     def _exchange_image(self, sandbox: Sandbox, key: str | None) -> None:
@@ -201,7 +215,7 @@ class WasmEngine:
         sandbox.restore(sandbox.image)
 
     def _leave(self, sandbox: Sandbox) -> None:
-        self._ticker.leave(sandbox)
+        self._time.leave(sandbox)
         self._pool.give_back(sandbox)
 
 
