@@ -7,7 +7,6 @@ nobody can tell from outside because scripts are pure: they see their arguments 
 
 import asyncio
 import dataclasses
-import functools
 import time
 
 from transformer.cache import CompiledCache, Entry
@@ -41,6 +40,7 @@ class Transformer:
         self._cache = CompiledCache(cache_bytes)
         self._compiling: dict[str, asyncio.Task[Entry]] = {}
         self._limits = limits or Limits()
+        self._inline_limits = _inline(self._limits)
 
     async def check(self, script: Script) -> Diagnostics:
         """Compile the script, run its top level and look for its function.
@@ -68,7 +68,7 @@ class Transformer:
         entry = self._cache.get(script.digest) or await self._compiled(script, allowed)
         compiled = _named(entry.compiled, script)
         if _is_short(entry, call):
-            inline = _inline(allowed)
+            inline = self._inline_limits if limits is None else _inline(limits)
             try:
                 return self._engine.run(compiled, call, inline)
             except (TicksExceeded, TimeExceeded):
@@ -108,7 +108,6 @@ class Transformer:
         return self._cache.put(compiled)
 
 
-@functools.lru_cache(maxsize=256)
 def _inline(limits: Limits) -> Limits:
     return dataclasses.replace(
         limits, time_ms=min(limits.time_ms, INLINE_TIME_MS), ticks=min(limits.ticks, INLINE_TICKS)

@@ -1,7 +1,7 @@
 """How an rpc is called when it does not matter where it runs."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Coroutine, Sequence
+from typing import Any, Protocol
 
 from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
@@ -20,9 +20,9 @@ class CallFailed(Exception):
 class Dispatch(Protocol):
     """Calls a unary rpc, over a channel or in this process, through the same interceptors."""
 
-    async def __call__(
+    def __call__(
         self, method: str, request: Message, metadata: Metadata, timeout: float | None
-    ) -> Message:
+    ) -> Coroutine[Any, Any, Message]:
         """Answer the response of `method` (`/integration.v1.Service/Method`).
 
         `metadata` has lower-case keys; `timeout` is in seconds, None for the server's default.

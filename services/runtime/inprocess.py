@@ -7,7 +7,7 @@ from google.protobuf.message import Message
 
 from services.runtime.call import Call
 from services.runtime.dispatch import Dispatch, Metadata
-from services.runtime.interceptors import Endpoint
+from services.runtime.interceptors import Answering, Endpoint
 
 
 class InProcess:
@@ -17,14 +17,14 @@ class InProcess:
         self._endpoints = endpoints
         self._otherwise = otherwise
 
-    async def __call__(
+    def __call__(
         self, method: str, request: Message, metadata: Metadata, timeout: float | None
-    ) -> Message:
+    ) -> Answering:
         """Run the endpoint of `method`; raises `CallFailed`."""
         endpoint = self._endpoints.get(method)
         if endpoint is None:
-            return await self._otherwise(method, request, metadata, timeout)
+            return self._otherwise(method, request, metadata, timeout)
         call = Call(method=method, metadata=dict(metadata))
         if timeout is not None:
             call.deadline = asyncio.get_running_loop().time() + timeout
-        return await endpoint(request, call)
+        return endpoint(request, call)

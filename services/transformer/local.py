@@ -21,7 +21,8 @@ class LocalTransforms:
         """Answer the JSON text that the script makes of `input`; raises `TransformFailed`."""
         now_ms = int(self._clock().timestamp() * 1000)
         call = Call(input=input, context=context, now_ms=now_ms, seed=seed)
-        outcome = await self._transformer.transform(self._script(source), call)
+        script = self._scripts.get(source) or self._remembered(source)
+        outcome = await self._transformer.transform(script, call)
         return outcome.output
 
     async def check(self, source: str) -> tuple[Problem, ...]:
@@ -29,13 +30,11 @@ class LocalTransforms:
         diagnostics = await self._transformer.check(Script(source))
         return tuple(wire.registry_problem(found) for found in diagnostics.problems)
 
-    def _script(self, source: str) -> Script:
+    def _remembered(self, source: str) -> Script:
         # A definition's scripts come again with every call: hash each text once.
-        script = self._scripts.get(source)
-        if script is None:
-            if len(self._scripts) >= MAX_SCRIPTS:
-                self._scripts.clear()
-            script = self._scripts[source] = Script(source)
+        if len(self._scripts) >= MAX_SCRIPTS:
+            self._scripts.clear()
+        script = self._scripts[source] = Script(source)
         return script
 
 

@@ -64,12 +64,9 @@ class CpuTimer:
         # All runs share the time of the process, which passes once on every processor they use.
         self._share = min(os.cpu_count() or 1, 4)
 
-    def ticks(self, milliseconds: int) -> int:
+    def enter(self, run: object, milliseconds: int) -> int:  # noqa: ARG002 - time passes for all
         """How many epochs a run may see that is allowed so much running time."""
         return -(-milliseconds * self._share // PERIOD_MS) + 1
-
-    def enter(self, run: object) -> None:
-        """Have time pass: it does."""
 
     def leave(self, run: object) -> None:
         """Say that this run needs no deadline any more."""

@@ -122,18 +122,16 @@ class HotSandbox:
         self._set_deadline = _function("wasmtime_context_set_epoch_deadline")
         self._base: int = _function("wasmtime_memory_data")(self._context, self._memory)
         self._size = 0
-        self._look_again()
+        self._see(self._data_size(self._context, self._memory))
         self._memory_limit = 0
         self.trapped = False
         self.loaded: str | None = None
         self.image: Image = base or self.capture()
 
-    def _look_again(self) -> None:
+    def _see(self, size: int) -> None:
         """Take the memory as large as it is now. It grows in place: its address is reserved."""
-        size = self._data_size(self._context, self._memory)
-        if size != self._size:
-            self._size = size
-            self._view = memoryview((ctypes.c_ubyte * size).from_address(self._base)).cast("B")
+        self._size = size
+        self._view = memoryview((ctypes.c_ubyte * size).from_address(self._base)).cast("B")
 
     def call(self, function: str, argument: int = 0) -> int:
         """See `Sandbox`."""
@@ -141,7 +139,9 @@ class HotSandbox:
         error = self._call_unchecked(
             self._context, self._functions[function], self._values_address, 1, self._trap_address
         )
-        self._look_again()
+        size = self._data_size(self._context, self._memory)
+        if size != self._size:
+            self._see(size)
         if error or self._trap.value:
             self.trapped = True
             raise self._reason(error)
@@ -176,15 +176,12 @@ class HotSandbox:
         """See `Sandbox`."""
         return self._size
 
-    def set_deadline(self, ticks: int) -> None:
+    def confine(self, epochs: int, memory_bytes: int) -> None:
         """See `Sandbox`."""
-        self._set_deadline(self._context, ticks)
-
-    def allow_memory(self, limit: int) -> None:
-        """See `Sandbox`."""
-        if limit > self._memory_limit:
-            self._store.set_limits(memory_size=limit)
-            self._memory_limit = limit
+        self._set_deadline(self._context, epochs)
+        if memory_bytes > self._memory_limit:
+            self._store.set_limits(memory_size=memory_bytes)
+            self._memory_limit = memory_bytes
 
     def capture(self) -> Image:
         """See `Sandbox`."""

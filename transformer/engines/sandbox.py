@@ -61,11 +61,11 @@ class Sandbox(Protocol):
     def size(self) -> int:
         """The memory's size in bytes."""
 
-    def set_deadline(self, ticks: int) -> None:
-        """Trap whatever still runs after so many epochs."""
+    def confine(self, epochs: int, memory_bytes: int) -> None:
+        """Trap whatever still runs after so many epochs, and let memory grow to so many bytes.
 
-    def allow_memory(self, limit: int) -> None:
-        """Let memory grow to so many bytes, or to what was allowed before if that is more."""
+        Where more memory was allowed before, that stays.
+        """
 
     def capture(self) -> Image:
         """Put the memory away as it is."""
@@ -131,15 +131,12 @@ class PublicSandbox:
         """See `Sandbox`."""
         return self._memory.data_len(self._store)
 
-    def set_deadline(self, ticks: int) -> None:
+    def confine(self, epochs: int, memory_bytes: int) -> None:
         """See `Sandbox`."""
-        self._store.set_epoch_deadline(ticks)
-
-    def allow_memory(self, limit: int) -> None:
-        """See `Sandbox`."""
-        if limit > self._memory_limit:
-            self._store.set_limits(memory_size=limit)
-            self._memory_limit = limit
+        self._store.set_epoch_deadline(epochs)
+        if memory_bytes > self._memory_limit:
+            self._store.set_limits(memory_size=memory_bytes)
+            self._memory_limit = memory_bytes
 
     def capture(self) -> Image:
         """See `Sandbox`."""

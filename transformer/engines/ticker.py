@@ -13,11 +13,8 @@ _IDLE_PERIODS_BEFORE_PARKING = 250
 class RunningTime(Protocol):
     """What makes deadlines come due."""
 
-    def ticks(self, milliseconds: int) -> int:
-        """How many epochs a run may see that is allowed so much running time."""
-
-    def enter(self, run: object) -> None:
-        """Have time pass from here on."""
+    def enter(self, run: object, milliseconds: int) -> int:
+        """Have time pass for a run from here on; answers the epochs it may see in that time."""
 
     def leave(self, run: object) -> None:
         """Say that this run needs no deadline any more."""
@@ -44,15 +41,12 @@ class Ticker:
         self._thread = threading.Thread(target=self._tick, name="transformer-ticker", daemon=True)
         self._thread.start()
 
-    def ticks(self, milliseconds: int) -> int:
-        """How many epochs a run may see that is allowed so much running time."""
-        return -(-milliseconds // PERIOD_MS) + 1
-
-    def enter(self, run: object) -> None:
-        """Have time pass from here on."""
+    def enter(self, run: object, milliseconds: int) -> int:
+        """Have time pass for a run from here on; answers the epochs it may see in that time."""
         self._running.add(run)
         if self._parked:
             self._wake.set()
+        return -(-milliseconds // PERIOD_MS) + 1
 
     def leave(self, run: object) -> None:
         """Say that this run needs no deadline any more."""

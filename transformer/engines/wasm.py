@@ -81,7 +81,7 @@ class WasmEngine:
         self._pool = SandboxPool(lambda: self._create(self._base), _IDLE_SANDBOXES)
         first = self._create(None)
         self._base = first.image
-        first.set_deadline(_NEVER)
+        first.confine(_NEVER, 0)
         self._mailbox = first.call("mailbox")
         self._pool.give_back(first)
 
@@ -194,14 +194,13 @@ class WasmEngine:
         if sandbox.loaded != key:
             self._exchange_image(sandbox, key)
         milliseconds = limits.time_ms + input_bytes // _INPUT_BYTES_PER_MS
-        sandbox.set_deadline(self._time.ticks(milliseconds))
-        sandbox.allow_memory(
+        sandbox.confine(
+            self._time.enter(sandbox, milliseconds),
             sandbox.image.size
             + limits.memory_bytes
             + input_bytes * _MEMORY_PER_INPUT_BYTE
-            + _MEMORY_SLACK
+            + _MEMORY_SLACK,
         )
-        self._time.enter(sandbox)
         return sandbox
 
     def _exchange_image(self, sandbox: Sandbox, key: str | None) -> None:
