@@ -49,7 +49,10 @@ guest: .venv/ready ## Build the JavaScript sandbox (a minute at first, cached)
 serve: .venv/ready guest ## Run the service on embedded defaults, data in ./data
 	@$(BIN)/integration-service serve
 
-bench: .venv/ready guest ## Measure against the budgets and the peers, in ratios
+bench: .venv/ready guest ## Measure against the budgets and the peers, in ratios (ARGS=--record)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r bench/requirements.lock \
+		|| echo "Some peers cannot be installed here; their rows say so."
+	@command -v wrk > /dev/null || echo "Without wrk (Debian package) the load comes from Python."
 	@$(BIN)/python -m bench $(ARGS)
 
 lock: .venv/ready ## Resolve the dependencies anew into the lock files
@@ -57,6 +60,9 @@ lock: .venv/ready ## Resolve the dependencies anew into the lock files
 		--upgrade --group dev pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		-c requirements.lock pyproject.toml -o requirements-runtime.lock
+	@printf '%s\n' mini-racer quickjs quickjs-rs | $(BIN)/uv pip compile -q --universal \
+		--python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate -c requirements.lock \
+		- -o bench/requirements.lock
 	@grep -E '^uv==' requirements.lock | cut -d' ' -f1 | $(BIN)/uv pip compile -q --universal \
 		--generate-hashes --no-emit-index-url --no-annotate - -o requirements-uv.lock
 

@@ -6,6 +6,7 @@ turns, round by round, and the median of the rounds' ratios counts.
 
 import asyncio
 import json
+import os
 import re
 import subprocess
 import sys
@@ -266,17 +267,11 @@ def _serve(directory: Path) -> "subprocess.Popen[str]":
     flags = ["--data-dir", str(directory), "--rest", "127.0.0.1:0", "--grpc", "127.0.0.1:0"]
     return subprocess.Popen(
         [sys.executable, "-m", "services", "serve", *flags],
-        env={**_environment(), "INTEGRATION_EGRESS_ALLOW": "127.0.0.0/8"},
+        env={**os.environ, "INTEGRATION_EGRESS_ALLOW": "127.0.0.0/8"},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     )
-
-
-def _environment() -> dict[str, str]:
-    import os
-
-    return dict(os.environ)
 
 
 def _ports(process: "subprocess.Popen[str]") -> tuple[int, int]:

@@ -26,7 +26,9 @@ class Relay(ExecutorServiceServicer):
         self._url = url
 
     async def ExecuteMethod(  # noqa: N802 - the contract's name
-        self, request: rpc.ExecuteMethodRequest, context: Any
+        self,
+        request: rpc.ExecuteMethodRequest,
+        context: Any,  # noqa: ARG002 - grpc passes it
     ) -> rpc.ExecuteMethodResponse:
         """Relay one call."""
         body = request.parameters.utf8
