@@ -10,7 +10,6 @@ from typing import Any, Final, NoReturn
 from registry.canonical import Numeral, flaws, integer, members
 from registry.model import Problem
 from registry.problems import invalid_definition
-from registry.yaml_reader import UnreadableYaml, read_yaml
 
 MAX_BYTES: Final = 1024 * 1024
 _FRAME_WIDTH: Final = 120
@@ -69,6 +68,9 @@ def _syntax_problem(text: str, error: json.JSONDecodeError) -> Problem:
 
 
 def _read_yaml(text: str) -> Any:
+    # Imported here since a start, which it costs 25 ms, needs no YAML.
+    from registry.yaml_reader import UnreadableYaml, read_yaml  # noqa: PLC0415
+
     try:
         return read_yaml(text)
     except UnreadableYaml as error:

@@ -5,8 +5,11 @@ time that the service has to become ready.
 """
 
 import argparse
+import gc
 import sys
+import threading
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from services.settings import InvalidSettings, Settings, load
@@ -37,6 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def serve(arguments: argparse.Namespace, settings: Settings) -> int:
     """Run the named parts until a signal comes."""
+    gc.disable()  # until all is there: what a start makes, stays
+    # While aiohttp's import reads the certificates of all authorities, another thread can import.
+    threading.Thread(target=import_module, args=["sqlalchemy.ext.asyncio"]).start()
     from services.process import run  # noqa: PLC0415 - the other commands start without the servers
 
     return run(settings, arguments.parts or PARTS)

@@ -90,10 +90,13 @@ async def _serve(settings: Settings, names: Collection[str]) -> int:
 
 
 def _settle() -> None:
-    """Spare the collector what the start has made: it lives as long as the process does."""
-    gc.collect()
+    """Spare the collector what the start has made: it lives as long as the process does.
+
+    Nothing is collected before: a start leaves next to no cycles, and looking for them takes 0.1 s.
+    """
     gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD)
+    gc.enable()
 
 
 @asynccontextmanager

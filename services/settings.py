@@ -8,7 +8,6 @@ import dataclasses
 import difflib
 import ipaddress
 import os
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,6 +127,8 @@ def parse(
 def _toml(config: Path | None) -> Mapping[str, object]:
     if config is None:
         return {}
+    import tomllib  # noqa: PLC0415 - most starts have no file
+
     try:
         return tomllib.loads(config.read_text())
     except OSError as error:
