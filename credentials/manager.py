@@ -3,7 +3,9 @@
 import asyncio
 import random
 import re
+from collections import OrderedDict
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -13,10 +15,23 @@ from credentials.model import Authorization, AuthScheme, OutgoingRequest, Secret
 from credentials.ports import SecretStore
 
 MAX_TRIES = 5
+MAX_FINISHED = 10_000
 _FIRST_PAUSE = 0.005  # seconds; doubles with each try
 
 _TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _INSTANCE_ID = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Finished:
+    """An authorization, good for as long as the store answers the same record. Never printed.
+
+    What a scheme makes of a record depends on nothing else, so it is worked out once.
+    """
+
+    record: SecretRecord
+    scheme: AuthScheme
+    authorization: Authorization
 
 
 class CredentialManager:
@@ -28,6 +43,9 @@ class CredentialManager:
 
     def __init__(self, store: SecretStore) -> None:
         self._store = store
+        # By instance. In the order of making: a store that reads again now and then makes that the
+        # order of use, near enough.
+        self._finished: OrderedDict[tuple[str, str], _Finished] = OrderedDict()
 
     async def update(
         self, tenant: str, instance_id: str, fields: Mapping[str, Any], removed: Collection[str]
@@ -55,6 +73,7 @@ class CredentialManager:
     async def delete(self, tenant: str, instance_id: str) -> None:
         """Forget the credentials of an instance; forgetting nothing succeeds too."""
         _check_ids(tenant, instance_id)
+        self._finished.pop((tenant, instance_id), None)
         await self._store.delete(tenant, instance_id)
 
     async def authorize(
@@ -75,11 +94,25 @@ class CredentialManager:
             return schemes.authorize(scheme, {})
         found = await self._store.get(tenant, instance_id)
         if found is None:
+            self._finished.pop((tenant, instance_id), None)
             raise CredentialsNotFound(
                 f"Instance {instance_id} has no credentials; connect it first",
                 instanceId=instance_id,
             )
-        return schemes.authorize(scheme, found.record.fields)
+        kept = self._finished.get((tenant, instance_id))
+        if kept is None or kept.record is not found.record or kept.scheme != scheme:
+            return self._finish(tenant, instance_id, scheme, found.record)
+        return kept.authorization
+
+    def _finish(
+        self, tenant: str, instance_id: str, scheme: AuthScheme, record: SecretRecord
+    ) -> Authorization:
+        authorization = schemes.authorize(scheme, record.fields)
+        self._finished[tenant, instance_id] = _Finished(record, scheme, authorization)
+        self._finished.move_to_end((tenant, instance_id))
+        if len(self._finished) > MAX_FINISHED:
+            self._finished.popitem(last=False)
+        return authorization
 
     async def _change(
         self, tenant: str, instance_id: str, fields: Mapping[str, Any], removed: Collection[str]

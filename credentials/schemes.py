@@ -8,6 +8,7 @@ import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from credentials.errors import (
@@ -36,6 +37,7 @@ class _Method:
     authorize: Callable[[AuthScheme, _Fields], Authorization]
 
 
+@lru_cache(maxsize=1_000)  # every request asks, and there are as many schemes as definitions
 def required_fields(scheme: AuthScheme) -> tuple[str, ...]:
     """Name the fields that the scheme cannot do without; none: it needs no credentials at all.
 

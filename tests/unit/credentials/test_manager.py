@@ -16,6 +16,7 @@ from credentials.errors import (
 from credentials.manager import CredentialManager
 from credentials.model import Authorization, AuthScheme, OutgoingRequest, SecretRecord, Versioned
 from credentials.records import MAX_RECORD_BYTES
+from credentials.stores.cached import CachedSecretStore
 from credentials.stores.memory import MemorySecretStore
 
 REQUEST = OutgoingRequest("GET", "https://api.example.com/contacts")
@@ -206,3 +207,41 @@ async def test_ids_are_checked(
 async def test_longest_ids(manager: CredentialManager) -> None:
     """Ids may have 64 characters, and a tenant's may hold hyphens."""
     assert await manager.update("a-" * 32, "z" * 64, {}, []) == 1
+
+
+async def test_an_authorization_is_finished_once(store: MemorySecretStore) -> None:
+    """As long as the record and the scheme are the same, so is the authorization."""
+    manager = CredentialManager(CachedSecretStore(store, clock=lambda: 0.0))
+    await manager.update("acme", "int_inst_1", {"apiKey": "k1"}, [])
+    first = await manager.authorize("acme", "int_inst_1", API_KEY, REQUEST)
+    again = AuthScheme("api_key")
+    assert await manager.authorize("acme", "int_inst_1", again, REQUEST) is first
+
+
+async def test_a_finished_authorization_ends_with_its_record(store: MemorySecretStore) -> None:
+    """What somebody else has written to the store or deleted is seen at the next request."""
+    cached = CachedSecretStore(store, clock=lambda: 0.0)
+    manager = CredentialManager(cached)
+    await manager.update("acme", "int_inst_1", {"apiKey": "k1"}, [])
+    await manager.authorize("acme", "int_inst_1", API_KEY, REQUEST)
+    await cached.put("acme", "int_inst_1", SecretRecord({"apiKey": "k2"}), 1)
+    changed = await manager.authorize("acme", "int_inst_1", API_KEY, REQUEST)
+    assert changed.headers == (("Authorization", "Bearer k2"),)
+    await cached.delete("acme", "int_inst_1")
+    with pytest.raises(CredentialsNotFound):
+        await manager.authorize("acme", "int_inst_1", API_KEY, REQUEST)
+
+
+async def test_a_finished_authorization_is_for_one_scheme_and_tenant(
+    store: MemorySecretStore,
+) -> None:
+    """Schemes of one instance, and tenants with the same id, do not get each other's."""
+    manager = CredentialManager(CachedSecretStore(store, clock=lambda: 0.0))
+    await manager.update("acme", "int_inst_1", {"apiKey": "k1"}, [])
+    await manager.update("other", "int_inst_1", {"apiKey": "k2"}, [])
+    token = AuthScheme("api_key", prefix="Token ")
+    shown = [
+        (await manager.authorize(tenant, "int_inst_1", scheme, REQUEST)).headers[0][1]
+        for tenant, scheme in [("acme", API_KEY), ("acme", token), ("other", token)] * 2
+    ]
+    assert shown == ["Bearer k1", "Token k1", "Token k2"] * 2
