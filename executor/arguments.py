@@ -1,9 +1,9 @@
 """A caller's parameters, completed by the schema's defaults and found valid."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from msgspec import Struct
 
 from executor.errors import InvalidParameters, RequestTooLarge
 from executor.model import MethodCall
@@ -12,8 +12,7 @@ from executor.plan import Plan
 EMPTY = b"{}"
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
+class Arguments(Struct, frozen=True):
     """Parameters, completed and found valid, and metadata: their texts and the values in them."""
 
     text: bytes
@@ -27,8 +26,9 @@ def prepare(plan: Plan, call: MethodCall, limit: int) -> Arguments:
 
     Raises `InvalidParameters` with every problem, and `RequestTooLarge` above `limit` bytes.
     """
-    check_size(call.parameters, limit)
-    check_size(call.metadata, limit)
+    for given in (call.parameters, call.metadata):
+        if len(given) > limit:
+            raise too_large(len(given), limit)
     text = call.parameters or EMPTY
     values = parse_object(text, "/parameters")
     if plan.defaults is not None:
@@ -59,14 +59,11 @@ def parse_object(text: bytes, path: str) -> dict[str, Any]:
     return values
 
 
-def check_size(content: bytes | None, limit: int) -> None:
-    """Raise `RequestTooLarge` for what is longer than `limit` bytes."""
-    if content is not None and len(content) > limit:
-        raise RequestTooLarge(
-            f"the request has {len(content)} bytes where {limit} are allowed",
-            limit=limit,
-            size=len(content),
-        )
+def too_large(size: int, limit: int) -> RequestTooLarge:
+    """Answer the error for `size` bytes where `limit` are allowed."""
+    return RequestTooLarge(
+        f"the request has {size} bytes where {limit} are allowed", limit=limit, size=size
+    )
 
 
 def invalid(path: str, reason: str) -> InvalidParameters:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from time import monotonic
 
-from executor.lru import LeastRecentlyUsed
+from executor.lru import LastRenewed
 from executor.ports import Directory
 from registry.model import Target
 
@@ -31,7 +31,7 @@ class CachedDirectory:
         self._directory = directory
         self._seconds = min(seconds, LONGEST_SECONDS)
         self._clock = clock
-        self._kept: LeastRecentlyUsed[Key, tuple[float, Target]] = LeastRecentlyUsed(size)
+        self._kept: LastRenewed[Key, tuple[float, Target]] = LastRenewed(size)
         self._loading: dict[Key, asyncio.Task[Target]] = {}
 
     async def resolve(self, tenant: str, instance_id: str) -> Target:
@@ -50,7 +50,7 @@ class CachedDirectory:
 
     def forget(self, tenant: str, instance_id: str) -> None:
         """Drop an instance, and what is being read about it this moment."""
-        self._kept.drop((tenant, instance_id))
+        self._kept.pop((tenant, instance_id), None)
         self._loading.pop((tenant, instance_id), None)
 
     async def _load(self, key: Key) -> Target:

@@ -5,37 +5,26 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from difflib import get_close_matches
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from math import inf
 from time import monotonic
 
+from msgspec import Struct
+
 from credentials.model import Authorization, OutgoingRequest
-from executor.arguments import Arguments, check_size, prepare
-from executor.configuration import Configuration, Configurations
-from executor.errors import (
-    DeadlinePassed,
-    InstanceNotConnected,
-    MethodNotFound,
-    ResultMismatch,
-)
+from executor.arguments import Arguments, prepare, too_large
+from executor.configuration import Endpoint, Endpoints
+from executor.errors import DeadlinePassed, ResultMismatch
 from executor.model import Execution, ExecutorLimits, HttpRequest, HttpResponse, MethodCall
-from executor.plan import Plan, Plans, Script
+from executor.plan import Plan
 from executor.ports import Authorizer, Directory, Sender, Transforms
 from executor.request import authorized, bind
 from executor.response import facts, judge, read
-from registry.model import Definition, Instance, InstanceStatus, Problem, Target
+from registry.model import Problem
 
 NO_AUTHORIZATION = Authorization()
 NO_CONTEXT = b"{}"
-
-_WHAT_TO_DO = {
-    InstanceStatus.PENDING_CONFIGURATION: "its config is not complete yet",
-    InstanceStatus.PENDING_AUTHENTICATION: "it waits for authentication",
-    InstanceStatus.DISCONNECTED: "it was disconnected; connect it again",
-    InstanceStatus.AUTH_ERROR: "its credentials were refused; connect it again",
-    InstanceStatus.CONFIG_ERROR: "its config does not work; correct it",
-}
 
 
 def own_name() -> str:
@@ -51,10 +40,13 @@ def random_seeds() -> Callable[[], int]:
     return partial(random.Random().getrandbits, 32)  # noqa: S311
 
 
-@dataclass(slots=True)
-class _Progress:
-    """Where a call is in its time. `started` and `ends_at` are monotonic seconds."""
+class _Progress(Struct):
+    """Where a call is in its time. `started` and `ends_at` are monotonic seconds.
 
+    `asked` are the seconds that the caller gives, infinitely many when it set no deadline.
+    """
+
+    asked: float
     started: float
     ends_at: float
     phase: str = "resolve"
@@ -79,14 +71,12 @@ class _Progress:
         return left
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
+class _Run(Struct, frozen=True):
     """A call whose plan is known and whose parameters are good."""
 
     call: MethodCall
     progress: _Progress
-    plan: Plan
-    configuration: Configuration
+    endpoint: Endpoint
     arguments: Arguments
     seed: int
 
@@ -107,12 +97,10 @@ class Executor:
     clock: Callable[[], datetime]
     seeds: Callable[[], int] = field(default_factory=random_seeds)
     user_agent: str = field(default_factory=own_name)
-    _plans: Plans = field(init=False)
-    _configurations: Configurations = field(init=False)
+    _endpoints: Endpoints = field(init=False)
 
     def __post_init__(self) -> None:
-        self._plans = Plans(self.limits.kept_plans, self.user_agent)
-        self._configurations = Configurations(self.limits.kept_configurations)
+        self._endpoints = Endpoints(self.limits, self.user_agent)
 
     async def execute(self, call: MethodCall) -> Execution:
         """Call the method once and answer its result.
@@ -121,13 +109,19 @@ class Executor:
         the caller's or the method's (else the service's default), whichever is earlier; it bounds
         everything, and cancelling the call closes the connection to the upstream.
         """
-        seconds = self._seconds(call, None)
+        asked = inf if call.timeout is None else call.timeout
+        seconds = min(asked, self.limits.default_timeout)
         started = monotonic()
-        progress = _Progress(started, started + seconds)
+        progress = _Progress(asked, started, started + seconds)
+        if seconds <= 0:
+            raise progress.passed()
         timer = asyncio.timeout(seconds)
         try:
             async with timer:
                 return await self._steps(call, progress, timer)
+        except DeadlinePassed:
+            # Whoever noticed: only here it is known what was allowed in all.
+            raise progress.passed() from None
         except TimeoutError:
             if not timer.expired():
                 raise
@@ -136,119 +130,67 @@ class Executor:
     async def _steps(
         self, call: MethodCall, progress: _Progress, timer: asyncio.Timeout
     ) -> Execution:
-        progress.enter("resolve")
         target = await self.directory.resolve(call.tenant, call.instance_id)
-        plan = self._plan(target, call.method)
+        endpoint = self._endpoints.of(target, call.method)
+        plan = endpoint.plan
         if plan.timeout is not None:
-            progress.ends_at = progress.started + self._seconds(call, plan.timeout)
+            progress.ends_at = progress.started + min(progress.asked, plan.timeout)
             left = progress.enter("resolve")
             timer.reschedule(asyncio.get_running_loop().time() + left)
-        configuration = self._configurations.of(target, plan)
         progress.phase = "validate"
         arguments = prepare(plan, call, self.limits.max_request_bytes)
-        run = _Run(call, progress, plan, configuration, arguments, self.seeds())
-        request, authorization = await self._authorize(run, await self._bind(run))
-        response = await self._send(run, request)
+        run = _Run(call, progress, endpoint, arguments, self.seeds())
+        request, authorization = await self._bind(run), NO_AUTHORIZATION
+        if plan.scheme is not None:
+            progress.phase = "authorize"
+            outgoing = OutgoingRequest(request.method, request.url)
+            authorization = await self.authorizer.authorize(
+                call.tenant, call.instance_id, plan.scheme, outgoing
+            )
+            request = authorized(request, authorization)
+        response = await self.sender.send(request, progress.enter("send"))
         judge(response, authorization, self.clock)
         data, value = read(response, authorization)
-        check = plan.result
-        if plan.response is None:
-            return _answered(plan, data, check.problems(value) if check else ())
-        progress.phase = "responseTransform"
-        context = _context(plan.response, run, response)
-        data = await self.transforms.transform(plan.response.source, data, context, run.seed ^ 1)
-        return _answered(plan, data, check.problems_in(data) if check else ())
+        check, script = plan.result, plan.response
+        if script is None:
+            problems = check.problems(value) if check else ()
+        else:
+            progress.phase = "responseTransform"
+            context = _context(run, response) if script.takes_context else NO_CONTEXT
+            data = await self.transforms.transform(script.source, data, context, run.seed ^ 1)
+            problems = check.problems_in(data) if check else ()
+        if problems and plan.strict:
+            raise _mismatch(plan, problems)
+        return Execution(data, problems)
 
     async def _bind(self, run: _Run) -> HttpRequest:
-        script = run.plan.request
-        transformed = None
+        plan, arguments, limit = run.endpoint.plan, run.arguments, self.limits.max_request_bytes
+        script, transformed = plan.request, None
         if script is not None:
             run.progress.phase = "requestTransform"
+            context = _context(run) if script.takes_context else NO_CONTEXT
             transformed = await self.transforms.transform(
-                script.source, run.arguments.text, _context(script, run), run.seed
+                script.source, arguments.text, context, run.seed
             )
-        request = bind(run.plan, run.configuration, run.arguments, transformed)
-        check_size(request.body, self.limits.max_request_bytes)
+        request = bind(plan, run.endpoint.configuration, arguments, transformed)
+        if request.body is not None and len(request.body) > limit:
+            raise too_large(len(request.body), limit)
         return request
 
-    async def _authorize(
-        self, run: _Run, request: HttpRequest
-    ) -> tuple[HttpRequest, Authorization]:
-        call, scheme = run.call, run.plan.scheme
-        if scheme is None:
-            return request, NO_AUTHORIZATION
-        run.progress.phase = "authorize"
-        outgoing = OutgoingRequest(request.method, request.url)
-        authorization = await self.authorizer.authorize(
-            call.tenant, call.instance_id, scheme, outgoing
-        )
-        return authorized(request, authorization), authorization
 
-    async def _send(self, run: _Run, request: HttpRequest) -> HttpResponse:
-        try:
-            return await self.sender.send(request, run.progress.enter("send"))
-        except DeadlinePassed:
-            raise run.progress.passed() from None
-
-    def _seconds(self, call: MethodCall, own: float | None) -> float:
-        """Answer how long a call may take, all in all."""
-        allowed = self.limits.default_timeout if own is None else own
-        return allowed if call.timeout is None else min(call.timeout, allowed)
-
-    def _plan(self, target: Target, name: str) -> Plan:
-        definition = target.definition
-        plan = self._plans.known(definition.digest, name)
-        if plan is not None:
-            _check_connected(target.instance)
-            return plan
-        method = definition.method(name)
-        if method is None:
-            raise _unknown(definition, name)
-        _check_connected(target.instance)
-        return self._plans.make(definition, method)
-
-
-def _context(script: Script, run: _Run, response: HttpResponse | None = None) -> bytes:
-    if not script.takes_context:
-        return NO_CONTEXT
+def _context(run: _Run, response: HttpResponse | None = None) -> bytes:
     return b'{"parameters":%b,"config":%b,"method":%b,"metadata":%b%b}' % (
         run.arguments.text,
-        run.configuration.text,
-        run.plan.method_json,
+        run.endpoint.configuration.text,
+        run.endpoint.plan.method_json,
         run.arguments.metadata,
         b"" if response is None else b',"response":' + facts(response),
     )
 
 
-def _answered(plan: Plan, data: bytes, problems: tuple[Problem, ...]) -> Execution:
-    if problems and plan.strict:
-        raise ResultMismatch(
-            f"the result does not match the resultSchema of {plan.method}: "
-            f"{problems[0].path}: {problems[0].message}",
-            problems=[{"path": p.path, "message": p.message} for p in problems],
-        )
-    return Execution(data, problems)
-
-
-def _unknown(definition: Definition, name: str) -> MethodNotFound:
-    names = [method.name for method in definition.methods]
-    close = get_close_matches(name, names, n=3)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    details = {"didYouMean": close} if close else {}
-    return MethodNotFound(
-        f"{definition.name} {definition.version} has no method {name!r}{hint}",
-        method=name,
-        methods=names,
-        **details,
-    )
-
-
-def _check_connected(instance: Instance) -> None:
-    if instance.status is InstanceStatus.CONNECTED:
-        return
-    details = {} if instance.error is None else {"reason": instance.error.code}
-    raise InstanceNotConnected(
-        f"instance {instance.id} cannot be used: {_WHAT_TO_DO[instance.status]}",
-        status=instance.status.value,
-        **details,
+def _mismatch(plan: Plan, problems: tuple[Problem, ...]) -> ResultMismatch:
+    return ResultMismatch(
+        f"the result does not match the resultSchema of {plan.method}: "
+        f"{problems[0].path}: {problems[0].message}",
+        problems=[{"path": p.path, "message": p.message} for p in problems],
     )

@@ -34,14 +34,14 @@ def check_name(name: str) -> None:
         raise MethodNotCallable(f"a definition cannot set the header {name}", header=name)
 
 
-def is_sendable(value: str) -> bool:
-    """Tell whether a value is visible ASCII and spaces only (RFC 9110 §5.5, without obs-text)."""
-    return value.isascii() and value.isprintable()
+# Tells whether a value is visible ASCII and spaces only (RFC 9110 §5.5, without obs-text).
+is_sendable = re.compile(r"[\x20-\x7e]*").fullmatch
 
 
 def override(base: Headers, more: Headers) -> Headers:
     """Add headers; one of the same name, in any case, replaces those of the base."""
-    if not more:
-        return base
-    names = {name.lower() for name, _ in more}
+    names = set(map(str.lower, dict(more)))
+    # What mostly is the case, found out without a comprehension: that would be a call of its own.
+    if names.isdisjoint(map(str.lower, dict(base))):
+        return base + more
     return (*[header for header in base if header[0].lower() not in names], *more)

@@ -1,4 +1,4 @@
-"""A bounded map that forgets what was used longest ago."""
+"""Bounded maps that forget what was used longest ago."""
 
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -34,3 +34,24 @@ class LeastRecentlyUsed(Generic[Key, Value]):
     def drop(self, key: Key) -> None:
         """Forget the key, if it is known."""
         self._values.pop(key, None)
+
+
+class LastRenewed(OrderedDict[Key, Value]):
+    """Holds at most `size` values; the one that was put longest ago goes first.
+
+    For values that are put again every second while they are in use, which is the order of use
+    near enough: so looking one up may be the dictionary's own `get`, that runs no Python.
+    """
+
+    __slots__ = ("_size",)
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self._size = size
+
+    def put(self, key: Key, value: Value) -> None:
+        """Keep the value, and let the oldest one go when there are too many."""
+        self[key] = value
+        self.move_to_end(key)
+        if len(self) > self._size:
+            self.popitem(last=False)

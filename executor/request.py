@@ -24,7 +24,7 @@ from executor.model import HttpRequest
 from executor.path import PathRefused, expand_path
 from executor.plan import CONTENT_TYPES, Plan
 from executor.schema_check import pointer
-from executor.takeover import KEY, Takeover, takeover_of
+from executor.takeover import KEY, MARK, Takeover, takeover_of
 from executor.template import CONFIG_PREFIX, encode
 
 
@@ -37,14 +37,16 @@ def bind(
     `InvalidParameters` for values that cannot stand where they are bound, `MethodNotCallable` for
     a result of the transform that cannot be bound.
     """
-    takeover = None if transformed is None else takeover_of(transformed)
+    takeover = None
+    if transformed is not None and MARK in transformed:
+        takeover = takeover_of(transformed)
     if takeover is not None:
         _check_origin(arguments)
     if transformed is None and plan.body == "json":
         _check_keys(arguments)
     if takeover is None and plan.fixed_path is not None and plan.body == "json":
         content = arguments.text if transformed is None else transformed
-        url = _url(configuration, plan.fixed_path, "")
+        url = _url(configuration, plan.fixed_path)
         return HttpRequest(plan.verb, url, plan.body_headers, content)
     try:
         sources = _Sources(plan, configuration, arguments.text, transformed, takeover)
@@ -218,8 +220,9 @@ def _both(first: str, second: str) -> str:
     return f"{first}&{second}" if first and second else first or second
 
 
-def _url(configuration: Configuration, path: str, query: str) -> str:
-    query = _both(configuration.query, query)
+def _url(configuration: Configuration, path: str, query: str = "") -> str:
+    if configuration.query:
+        query = _both(configuration.query, query)
     return f"{configuration.base}{path}?{query}" if query else configuration.base + path
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -85,8 +86,7 @@ def read(response: HttpResponse, authorization: Authorization) -> tuple[bytes, A
     body = response.body.removeprefix(_BOM)
     if response.status in {204, 205} or not body or body.isspace():
         return NULL, None
-    content_type = response.header("content-type") or ""
-    media_type = content_type.partition(";")[0].strip().lower()
+    media_type, charset = _content_type(response.header("content-type") or "")
     if media_type not in _USUAL and not _JSON.fullmatch(media_type):
         raise UpstreamFailed(
             f"the upstream answered {media_type} where JSON was expected",
@@ -94,7 +94,8 @@ def read(response: HttpResponse, authorization: Authorization) -> tuple[bytes, A
             **_quotation(response, authorization),
         )
     try:
-        body = _utf8(body, content_type)
+        if charset not in _UTF8:
+            body = _utf8(body, charset)
         return body, orjson.loads(body)
     except ValueError as error:
         raise UpstreamFailed(
@@ -113,14 +114,18 @@ def facts(response: HttpResponse) -> bytes:
     return b'{"status":%d,"headers":%b}' % (response.status, dump(headers))
 
 
-def _utf8(body: bytes, content_type: str) -> bytes:
-    match = _CHARSET.search(content_type) if ";" in content_type else None
-    if match is None or match[1].lower() in _UTF8:
-        return body
+@lru_cache(maxsize=256)  # an upstream says the same with every answer
+def _content_type(text: str) -> tuple[str, str]:
+    """Answer the media type and the charset, both in lower case."""
+    charset = _CHARSET.search(text)
+    return text.partition(";")[0].strip().lower(), charset[1].lower() if charset else "utf-8"
+
+
+def _utf8(body: bytes, charset: str) -> bytes:
     try:
-        return body.decode(match[1]).encode()
+        return body.decode(charset).encode()
     except LookupError:
-        raise ValueError(f"the charset {match[1]} is not known") from None
+        raise ValueError(f"the charset {charset} is not known") from None
 
 
 def _quotation(response: HttpResponse, authorization: Authorization) -> dict[str, object]:

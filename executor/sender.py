@@ -75,17 +75,20 @@ class AiohttpSender:
     async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
         """Send the request once; see `executor.ports.Sender`."""
         session = self._session or self._open()
+        url, body = request.url, request.body
+        # A URL with a query is not kept: it may hold a key. A large body goes as a file, which
+        # aiohttp writes piece by piece.
         try:
             async with session.request(
                 request.method,
-                _url(request.url),
-                data=_payload(request.body),
+                _parsed(url) if "?" in url else _kept(url),
+                data=body if body is None or len(body) <= MEBIBYTE else BytesIO(body),
                 headers=request.headers,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=None),
             ) as response:
-                body = await self._read(response)
-                return HttpResponse(response.status, tuple(response.headers.items()), body)
+                content = await self._read(response)
+                return HttpResponse(response.status, tuple(response.headers.items()), content)
         except TimeoutError:
             raise DeadlinePassed(
                 "the deadline passed while the upstream was answering",
@@ -160,16 +163,6 @@ def _parsed(url: str) -> URL:
 
 
 _kept = lru_cache(maxsize=1024)(_parsed)
-
-
-def _url(url: str) -> URL:
-    """Parse a URL. One with a query is not kept: it may hold a key."""
-    return _parsed(url) if "?" in url else _kept(url)
-
-
-def _payload(body: bytes | None) -> bytes | BytesIO | None:
-    """Hand large bodies over as a file, which aiohttp writes piece by piece."""
-    return body if body is None or len(body) <= MEBIBYTE else BytesIO(body)
 
 
 def _translated(error: BaseException, host: str) -> ExecutorError:

@@ -14,7 +14,7 @@ Part = TypeVar("Part")
 
 KEY = "$request"
 FIELDS = ("method", "path", "query", "headers", "body")
-_MARK = b'"$request"'
+MARK = b'"$request"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,9 @@ class Takeover:
 def takeover_of(text: bytes) -> Takeover | None:
     """Read the result of a requestTransform, None when it is an ordinary one.
 
-    Raises `MethodNotCallable` when it takes over but is not understood.
+    One without `MARK` always is, and need not be asked about. Raises `MethodNotCallable` when it
+    takes over but is not understood.
     """
-    if _MARK not in text:
-        return None
     try:
         outer = members(text)
     except ValueError:
