@@ -8,6 +8,7 @@ A client that goes away cancels its call.
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import lru_cache
 
 import orjson
 from aiohttp import hdrs, web
@@ -32,6 +33,7 @@ from services.runtime.dispatch import CallFailed, Dispatch
 _log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
+KEPT_PATHS = 512
 Ready = Callable[[], Awaitable[Mapping[str, bool]]]
 
 
@@ -50,7 +52,9 @@ class Gateway:
         max_body_bytes: int = MAX_BODY_BYTES,
         ready: Ready = _always_ready,
     ) -> None:
-        self._table = RoutingTable(_transcoders(read_routes(services)))
+        table = RoutingTable(_transcoders(read_routes(services)))
+        # Callers come back to the same paths; those that lead nowhere raise, and are not kept.
+        self._find = lru_cache(maxsize=KEPT_PATHS)(table.find)
         self._dispatch = dispatch
         self._max_body_bytes = max_body_bytes
         self._ready = ready
@@ -61,31 +65,24 @@ class Gateway:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; raises nothing but cancellation."""
-        request_id = headers.request_id(request.headers)
-        try:
-            return await self._answer(request, request_id)
-        except RequestRefused as error:
-            failure = status.from_refusal(error)
-        except CallFailed as error:
-            failure = _call_failed(error, request_id)
-        except Exception as error:  # noqa: BLE001 whatever it is, callers must not see it
-            failure = status.our_fault(_log, error, request_id)
-        response = _json(failure.body(request_id), request_id, failure.http_status)
-        response.headers.update(failure.headers())
-        return response
-
-    async def _answer(self, request: web.BaseRequest, request_id: str) -> web.StreamResponse:
-        path, _, query = _target(request.raw_path).partition("?")
-        if path in ("/healthz", "/readyz"):
-            return await self._probe(request.method, path, request_id)
-        transcoder, segments = self._table.find(request.method, path)
         given = request.headers
-        timeout = headers.timeout(given)
-        content = await body.read(request, self._max_body_bytes)
-        message = transcoder.read_request(segments, query, content, given.get(hdrs.CONTENT_TYPE))
-        metadata = headers.metadata(given, request_id)
-        answer = await self._dispatch(transcoder.rpc_path, message, metadata, timeout)
-        return _json(transcoder.write_response(answer), request_id)
+        request_id = headers.request_id(given)
+        try:
+            target = request.raw_path
+            path, _, query = (target if target[:1] == "/" else _path_of(target)).partition("?")
+            if path in ("/healthz", "/readyz"):
+                return await self._probe(request.method, path, request_id)
+            transcoder, segments = self._find(request.method, path)
+            limit = given.get(headers.GRPC_TIMEOUT)
+            timeout = None if limit is None else headers.timeout(limit)
+            content = await body.read(request, self._max_body_bytes)
+            kind = given.get(hdrs.CONTENT_TYPE)
+            message = transcoder.read_request(segments, query, content, kind)
+            metadata = headers.metadata(given, request_id)
+            answer = await self._dispatch(transcoder.rpc_path, message, metadata, timeout)
+            return _json(transcoder.write_response(answer), request_id)
+        except Exception as error:  # noqa: BLE001 whatever it is, callers must not see it
+            return _failed(error, request_id)
 
     async def _probe(self, method: str, path: str, request_id: str) -> web.Response:
         if method not in ("GET", "HEAD"):
@@ -112,10 +109,8 @@ def _transcoders(routes: Sequence[Route]) -> list[tuple[Route, Transcoder]]:
     return made
 
 
-def _target(raw: str) -> str:
-    """The path and query of a request target (RFC 9112 §3.2)."""
-    if raw.startswith("/"):
-        return raw
+def _path_of(raw: str) -> str:
+    """The path and query of a request target in absolute form (RFC 9112 §3.2.2)."""
     scheme, separator, rest = raw.partition("://")
     if not separator or scheme not in ("http", "https"):
         raise InvalidRequest("The request target has to be a path that begins with '/'")
@@ -124,8 +119,19 @@ def _target(raw: str) -> str:
 
 
 def _json(content: bytes, request_id: str, http_status: int = 200) -> web.Response:
-    response = web.Response(body=content, status=http_status, content_type="application/json")
-    response.headers[headers.REQUEST_ID] = request_id
+    given = {hdrs.CONTENT_TYPE: "application/json", headers.REQUEST_ID: request_id}
+    return web.Response(body=content, status=http_status, headers=given)
+
+
+def _failed(error: Exception, request_id: str) -> web.Response:
+    if isinstance(error, RequestRefused):
+        failure = status.from_refusal(error)
+    elif isinstance(error, CallFailed):
+        failure = _call_failed(error, request_id)
+    else:
+        failure = status.our_fault(_log, error, request_id)
+    response = _json(failure.body(request_id), request_id, failure.http_status)
+    response.headers.update(failure.headers())
     return response
 
 

@@ -6,6 +6,7 @@ fields are spliced in as they are.
 """
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -45,7 +46,7 @@ class Encoders:
         if field.is_repeated:
             return lambda values: b"[%b]" % b",".join([write(value) for value in values])
         if inner is not None and inner.full_name == special.JSON:
-            return lambda value: value.utf8
+            return attrgetter("utf8")
         return write
 
 

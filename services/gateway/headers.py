@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Mapping
+from functools import cache
+from itertools import count
 from secrets import token_hex
 
 from multidict import istr
@@ -12,9 +14,10 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _TIMEOUT = re.compile(r"([0-9]{1,8})([HMSmun])")
 # gRPC over HTTP/2, "Timeout".
 _UNIT_SECONDS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
+_numbers = count()
 # As `istr`, a name is folded once and not at every look-up.
 REQUEST_ID = istr("X-Request-Id")
-_GRPC_TIMEOUT = istr("Grpc-Timeout")
+GRPC_TIMEOUT = istr("Grpc-Timeout")
 _FORWARDED = tuple(
     (istr(name), name) for name in ("authorization", "idempotency-key", "traceparent", "tracestate")
 )
@@ -25,7 +28,13 @@ def request_id(headers: Mapping[str, str]) -> str:
     given = headers.get(REQUEST_ID)
     if given is not None and _REQUEST_ID.fullmatch(given):
         return given
-    return token_hex(12)
+    return f"{_process_id()}-{next(_numbers):x}"
+
+
+@cache
+def _process_id() -> str:
+    """Tells the ids of this process from those of all others, at one system call in its life."""
+    return token_hex(8)
 
 
 def metadata(headers: Mapping[str, str], request_id: str) -> list[tuple[str, str]]:
@@ -38,11 +47,8 @@ def metadata(headers: Mapping[str, str], request_id: str) -> list[tuple[str, str
     return pairs
 
 
-def timeout(headers: Mapping[str, str]) -> float | None:
-    """Seconds of a `Grpc-Timeout`, None without one; raises `InvalidRequest`."""
-    text = headers.get(_GRPC_TIMEOUT)
-    if text is None:
-        return None
+def timeout(text: str) -> float:
+    """Seconds of a `Grpc-Timeout`; raises `InvalidRequest`."""
     match = _TIMEOUT.fullmatch(text)
     if match is None:
         raise InvalidRequest(

@@ -73,9 +73,13 @@ def members(text: bytes, path: str) -> dict[str, msgspec.Raw]:
 
 def require_unique(text: bytes, values: Mapping[str, msgspec.Raw], path: str) -> None:
     """Raise `FieldsInvalid` when a name is there twice in an object that has these members."""
+    if b"\\" in text:
+        return _follow(text, dict(values), path)
     # Where nothing is escaped, a name that is there once in quotes is there once as a name.
-    if b"\\" in text or any(text.count(b'"%b"' % name.encode()) > 1 for name in values):
-        _follow(text, dict(values), path)
+    for name in values:
+        if text.count(b'"%b"' % name.encode()) > 1:
+            return _follow(text, dict(values), path)
+    return None
 
 
 def items(text: bytes, path: str) -> list[bytes]:

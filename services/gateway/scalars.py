@@ -110,7 +110,7 @@ def _double_from_json(raw: bytes) -> float:
 
 def _enum(enum: EnumDescriptor) -> Scalar:
     names = {value.name: value.number for value in enum.values}
-    texts = {value.number: orjson.dumps(value.name) for value in reversed(enum.values)}
+    texts = _EnumTexts({value.number: orjson.dumps(value.name) for value in reversed(enum.values)})
     number = _SCALARS[FieldDescriptor.TYPE_INT32]
 
     def from_text(text: str) -> int:
@@ -125,11 +125,15 @@ def _enum(enum: EnumDescriptor) -> Scalar:
             return from_text(json_text.string(raw))
         return int(number.from_json(raw))
 
-    def to_json(value: int) -> bytes:
-        # A number without a name comes from a newer contract and is shown as it is.
-        return texts.get(value) or b"%d" % value
+    return Scalar(from_json, from_text, texts.__getitem__)
 
-    return Scalar(from_json, from_text, to_json)
+
+class _EnumTexts(dict[int, bytes]):
+    """The names of an enum as JSON."""
+
+    def __missing__(self, number: int) -> bytes:
+        """Show a number without a name as it is: it comes from a newer contract."""
+        return b"%d" % number
 
 
 def _bool_from_json(raw: bytes) -> bool:

@@ -1,6 +1,7 @@
 """One route's way from a REST request to a request message, and from the response to JSON."""
 
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -8,7 +9,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from services.gateway import json_text, special
-from services.gateway.decode import Decoders
+from services.gateway.decode import Decoders, Fill
 from services.gateway.encode import Encoders
 from services.gateway.errors import FieldsInvalid, InvalidRequest, Problem, UnsupportedField
 from services.gateway.query import TextField, fill_from_query, query_fields, text_fields
@@ -17,7 +18,28 @@ from services.gateway.template import Path, Variable, value_of
 
 _YAML = frozenset({"application/yaml", "application/x-yaml", "text/yaml"})
 _UTF8 = frozenset({"", "utf-8", "utf8", "us-ascii"})
-_BindBody = Callable[[Message, bytes, str | None], None]
+_ReadBody = Callable[[bytes, str | None], bytes]
+
+
+class _PathField:
+    """A field that a path fills. `is_plain`: a text of the message itself, as nearly all are."""
+
+    __slots__ = ("_field", "_variable", "is_plain", "name", "pointer", "start", "value_in")
+
+    def __init__(self, variable: Variable, field: TextField) -> None:
+        self._variable = variable
+        self._field = field
+        self.name = field.name
+        self.start = variable.start
+        self.pointer = field.pointer
+        self.is_plain = not (variable.many or field.parents) and field.scalar.from_text is str
+        self.value_in = attrgetter(".".join(variable.field_path))
+
+    def fill(self, message: Message, path: Path) -> Any:
+        """Set the field and answer its value; raises `FieldsInvalid`."""
+        value = self._field.read(value_of(self._variable, path))
+        setattr(self._field.owner(message), self.name, value)
+        return value
 
 
 class Transcoder:
@@ -34,8 +56,8 @@ class Transcoder:
         self._make = GetMessageClass(message)
         fields = {(*field.parents, field.name): field for field in text_fields(message)}
         variables = route.template.variables
-        self._variables = [(each, _field_of(each, fields)) for each in variables]
-        self._bind_body = _body_binder(route, decoders)
+        self._variables = [_PathField(each, _field_of(each, fields)) for each in variables]
+        self._read_body, self._fill = _body_binding(route, decoders)
         bound = [(route.body,), *(variable.field_path for variable in variables)]
         self._query = {} if route.body == "*" else query_fields(fields.values(), bound)
 
@@ -45,14 +67,18 @@ class Transcoder:
         """Make the request message; raises a `RequestRefused` that says what does not fit."""
         message = self._make()
         bound = []
-        for variable, field in self._variables:
-            value = field.read(value_of(variable, path))
-            setattr(field.owner(message), field.name, value)
+        for field in self._variables:
+            if field.is_plain:
+                value: Any = path.decoded[field.start]
+                setattr(message, field.name, value)
+            else:
+                value = field.fill(message, path)
             bound.append((field, value))
-        if body:
-            self._bind_body(message, body, content_type)
+        if body and self._fill:
+            self._fill(message, self._read_body(body, content_type), "")
             for field, value in bound:
-                _require_unchanged(message, field, value)
+                if field.value_in(message) != value:
+                    raise _contradicted(field, value)
         if query:
             fill_from_query(message, self._query, query)
         return message
@@ -65,28 +91,21 @@ def _field_of(variable: Variable, fields: Mapping[tuple[str, ...], TextField]) -
     return fields[variable.field_path]
 
 
-def _require_unchanged(message: Message, field: TextField, value: Any) -> None:
-    if getattr(field.owner(message), field.name) != value:
-        why = f"is '{str(value)[:80]}' in the path and something else in the body"
-        raise FieldsInvalid([Problem(field.pointer, why)])
+def _contradicted(field: _PathField, value: object) -> FieldsInvalid:
+    why = f"is '{str(value)[:80]}' in the path and something else in the body"
+    return FieldsInvalid([Problem(field.pointer, why)])
 
 
-def _body_binder(route: Route, decoders: Decoders) -> _BindBody:
+def _body_binding(route: Route, decoders: Decoders) -> tuple[_ReadBody, Fill | None]:
+    """How a body is read and what it fills; one that a route has no place for is no error."""
     message = route.rpc.input_type
     whole = decoders.message(message)
     if not route.body:
-        return _ignore_body
+        return _json, None
     if route.body == "*":
-        return lambda target, body, content_type: whole(target, _json(body, content_type), "")
+        return _json, whole
     field = message.fields_by_name[route.body]
-    if _holds_json(field):
-        return _raw_body_binder(field.name)
-    fill = decoders.field(field)
-    return lambda target, body, content_type: fill(target, _json(body, content_type), "")
-
-
-def _ignore_body(_target: Message, _body: bytes, _content_type: str | None) -> None:
-    """A body that a route has no place for is no error."""
+    return _json_or_yaml if _holds_json(field) else _json, decoders.field(field)
 
 
 def _holds_json(field: FieldDescriptor) -> bool:
@@ -94,13 +113,10 @@ def _holds_json(field: FieldDescriptor) -> bool:
     return inner is not None and inner.full_name == special.JSON and not field.is_repeated
 
 
-def _raw_body_binder(name: str) -> _BindBody:
-    def bind(target: Message, body: bytes, content_type: str | None) -> None:
-        # YAML is read by the service that the document is for.
-        yaml = content_type is not None and media_type(content_type)[0] in _YAML
-        getattr(target, name).utf8 = body if yaml else _json(body, content_type).strip()
-
-    return bind
+def _json_or_yaml(body: bytes, content_type: str | None) -> bytes:
+    # YAML is read by the service that the document is for.
+    yaml = content_type is not None and media_type(content_type)[0] in _YAML
+    return body if yaml else _json(body, content_type).strip()
 
 
 def _json(body: bytes, content_type: str | None) -> bytes:
