@@ -16,6 +16,7 @@ from services.settings import InvalidSettings, Settings, load
 
 VERSION = "0.1.0"
 PARTS = ("registry", "credentials", "transformer", "executor", "gateway")
+WITH_HTTP = frozenset({"executor", "gateway"})
 EPILOG = """\
 Everything can also be set by INTEGRATION_* variables or in a TOML file (--config);
 `integration-service settings` shows what is in force.
@@ -41,11 +42,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def serve(arguments: argparse.Namespace, settings: Settings) -> int:
     """Run the named parts until a signal comes."""
     gc.disable()  # until all is there: what a start makes, stays
-    # While aiohttp's import reads the certificates of all authorities, another thread can import.
-    threading.Thread(target=import_module, args=["sqlalchemy.ext.asyncio"]).start()
+    parts = arguments.parts or PARTS
+    if not WITH_HTTP.isdisjoint(parts):
+        # Its import reads the certificates of all authorities; other imports can go on meanwhile.
+        threading.Thread(target=import_module, args=["aiohttp"]).start()
     from services.process import run  # noqa: PLC0415 - the other commands start without the servers
 
-    return run(settings, arguments.parts or PARTS)
+    return run(settings, parts)
 
 
 def show_settings(_: argparse.Namespace, settings: Settings) -> int:

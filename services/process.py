@@ -10,11 +10,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import uvloop
-from aiohttp import web
 
 from credentials.errors import CredentialsError
 from registry.errors import RegistryError
-from services.gateway.app import Gateway
 from services.keys import Keys, load_keys, make_data_dir
 from services.runtime import telemetry
 from services.runtime.health import ready
@@ -126,6 +124,10 @@ async def _rest(settings: Settings, names: Collection[str], system: System) -> A
     if "gateway" not in names:
         yield 0
         return
+    from aiohttp import web  # noqa: PLC0415 - other parts start without aiohttp
+
+    from services.gateway.app import Gateway  # noqa: PLC0415
+
     gateway = Gateway(list(DESCRIPTORS.values()), system.dispatch, ready=ready(system.channels))
     runner = web.ServerRunner(gateway.server(), shutdown_timeout=settings.drain_seconds)
     await runner.setup()

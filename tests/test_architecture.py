@@ -1,6 +1,8 @@
 """The architecture, as tests that fail."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +33,15 @@ def test_imports_point_inward(monkeypatch: pytest.MonkeyPatch) -> None:
     """The import rule of the house holds, as pyproject.toml writes it."""
     monkeypatch.chdir(ROOT)
     assert lint_imports(no_cache=True, no_logo=True) == EXIT_STATUS_SUCCESS
+
+
+def test_a_process_loads_the_libraries_of_its_own_parts_only() -> None:
+    """What a single part or an adapter needs is not there before that part is assembled."""
+    code = "import sys, services.process; print(*(set(sys.argv) & set(sys.modules)))"
+    heavy = ("sqlalchemy", "alembic", "aiohttp", "wasmtime", "cryptography", "yaml")
+    command = [sys.executable, "-c", code, *heavy]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not done.stdout.split()
 
 
 @pytest.mark.parametrize("path", list(sources()), ids=lambda path: str(path.relative_to(ROOT)))
