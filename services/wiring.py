@@ -4,7 +4,7 @@ A component that runs in this process is its local object; one that runs elsewhe
 its gRPC service. Both satisfy the same ports, so nothing else knows the difference.
 
 Adapters are imported where they are used, so that a process loads only what its parts need: with
-SQLAlchemy, aiohttp and wasmtime left out, it starts in half the time and memory.
+SQLAlchemy, aiohttp or wasmtime left out, it starts in half the time with a third less memory.
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping
