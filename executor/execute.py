@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from credentials.model import Authorization, OutgoingRequest
 from executor.arguments import Arguments, prepare, too_large
-from executor.configuration import Endpoint, Endpoints
+from executor.endpoint import Endpoint, Endpoints
 from executor.errors import DeadlinePassed, ResultMismatch
 from executor.model import Execution, ExecutorLimits, HttpRequest, HttpResponse, MethodCall
 from executor.plan import Plan

@@ -9,6 +9,8 @@ import asyncio
 import dataclasses
 import time
 
+from msgspec.structs import replace
+
 from transformer.cache import CompiledCache, Entry
 from transformer.errors import TicksExceeded, TimeExceeded, TransformFailed
 from transformer.model import Call, Compiled, Diagnostics, Limits, Outcome, Problem, Script
@@ -76,7 +78,7 @@ class Transformer:
                     raise
                 entry.slow_until = time.monotonic() + SLOW_SECONDS
         outcome = await self._workers.run(self._engine.run, compiled, call, allowed)
-        return dataclasses.replace(outcome, stats=dataclasses.replace(outcome.stats, path="worker"))
+        return replace(outcome, stats=replace(outcome.stats, path="worker"))
 
     async def close(self) -> None:
         """Let the calls under way end, then free the engine."""

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from executor.configuration import Endpoints
+from executor.endpoint import Endpoints
 from executor.errors import InstanceNotConnected
 from executor.model import ExecutorLimits
 from registry.model import InstanceStatus, Target
