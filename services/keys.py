@@ -35,6 +35,8 @@ def make_data_dir(settings: Settings) -> None:
     """Make the data directory, closed to others; raises `InvalidSettings` when that fails."""
     try:
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(PermissionError):  # a mounted volume may be somebody else's
+            settings.data_dir.chmod(0o700)
     except OSError as error:
         problem = f"data_dir: {settings.data_dir} cannot be made ({error.strerror})"
         raise InvalidSettings([problem]) from error
@@ -47,6 +49,9 @@ def load_keys(settings: Settings) -> Keys:
     """
     admin, is_new = _key(settings, "admin")
     service, _ = _key(settings, "service")
+    if admin == service:
+        problem = "admin_key and service_key: must differ, for the service key opens every tenant"
+        raise InvalidSettings([problem])
     return Keys(admin=admin, service=service, admin_is_new=is_new)
 
 
@@ -76,8 +81,12 @@ def _read(path: Path, name: str) -> str:
 def _write(path: Path, key: str) -> None:
     # A link appears whole or not at all, and only where nothing is: of two processes that start at
     # once, one makes the key and both read it.
-    with tempfile.NamedTemporaryFile("w", dir=path.parent) as file:  # mode 0600
-        file.write(f"{key}\n")
-        file.flush()
-        with suppress(FileExistsError):
-            os.link(file.name, path)
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=path.parent) as file:  # mode 0600
+            file.write(f"{key}\n")
+            file.flush()
+            with suppress(FileExistsError):
+                os.link(file.name, path)
+    except OSError as error:
+        problem = f"data_dir: {path} cannot be written ({error.strerror})"
+        raise InvalidSettings([problem]) from error

@@ -5,7 +5,7 @@ import gc
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -43,19 +43,29 @@ class Running:
 def run(settings: Settings, names: Collection[str]) -> int:
     """Serve until SIGTERM or SIGINT; answers the exit code."""
     telemetry.configure(settings.log_level, settings.log_format)
-    try:
-        return uvloop.run(_serve(settings, names))
-    except CANNOT_START as error:
-        sys.stderr.write(f"integration-service: {error}\n")
-        return 1
+    return _told(lambda: uvloop.run(_serve(settings, names)))
 
 
 def migrate_databases(settings: Settings) -> int:
     """Bring the databases to this release's schema; answers the exit code."""
     make_data_dir(settings)
-    asyncio.run(migrated(settings))
+    return _told(lambda: asyncio.run(_migrate(settings)))
+
+
+async def _migrate(settings: Settings) -> int:
+    await migrated(settings)
     sys.stdout.write("The databases are at this release's schema.\n")
     return 0
+
+
+def _told(action: Callable[[], int]) -> int:
+    """Tell an operator what has to be put right, with what lies behind it."""
+    try:
+        return action()
+    except CANNOT_START as error:
+        behind = f" ({error.__cause__})" if error.__cause__ else ""
+        sys.stderr.write(f"integration-service: {error}{behind}\n")
+        return 1
 
 
 @asynccontextmanager

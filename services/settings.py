@@ -37,7 +37,8 @@ class Settings:
     rest: str = _setting("127.0.0.1:8080", "HOST:PORT of the REST gateway.")
     grpc: str = _setting("127.0.0.1:50051", "HOST:PORT of the gRPC server.")
     database_url: str = _setting(
-        "", "SQLAlchemy URL of the registry's database; empty: SQLite in the data directory."
+        "",
+        "postgresql+asyncpg://… of the registry's database; empty: SQLite in the data directory.",
     )
     registry_address: str = _setting("", "HOST:PORT of the registry where it runs elsewhere.")
     credentials_address: str = _setting("", "HOST:PORT of the credential service, likewise.")
@@ -195,6 +196,7 @@ CONVERTERS: dict[str, Callable[[object], object]] = {
     str(tuple[IpNetwork, ...]): _networks,
 }
 
+DATABASES = ("sqlite+aiosqlite://", "postgresql+asyncpg://")
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("auto", "json", "text")
 ADDRESSES = (
@@ -210,6 +212,8 @@ def _verify(settings: Settings) -> list[str]:
         for name in ADDRESSES
         if (value := getattr(settings, name)) and not _is_address(value)
     ]
+    if settings.database_url and not settings.database_url.startswith(DATABASES):
+        problems.append(f"database_url: must start with {' or '.join(DATABASES)}")
     if settings.log_level not in LEVELS:
         problems.append(
             f"log_level: must be one of {', '.join(LEVELS)}, not {settings.log_level!r}"
@@ -227,6 +231,9 @@ def _is_address(value: str) -> bool:
 
 
 def _without_password(url: str) -> str:
-    scheme, separator, rest = url.partition("://")
+    """Hide what may be secret: the password, and everything behind the question mark."""
+    address, question, _ = url.partition("?")
+    scheme, separator, rest = address.partition("://")
     user, at, host = rest.rpartition("@")
-    return f"{scheme}{separator}{user.partition(':')[0]}:***{at}{host}" if at else url
+    shown = f"{scheme}{separator}{user.partition(':')[0]}:***{at}{host}" if at else address
+    return f"{shown}?***" if question else shown

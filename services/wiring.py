@@ -8,7 +8,7 @@ SQLAlchemy, aiohttp or wasmtime left out, it starts in half the time with a thir
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -235,13 +235,16 @@ class Assembly:
 
 
 def _master_key(settings: Settings) -> "MasterKey":
+    from credentials.errors import MasterKeyExists
     from credentials.stores.local.master_key import create_master_key, load_master_key
 
-    path = settings.master_key_file or settings.data_dir / "master-key"
+    if settings.master_key_file:
+        return load_master_key(settings.master_key_file)
+    path = settings.data_dir / "master-key"
     # Beside a database that is there already, a new key would only hide that the right one is lost.
-    is_first_start = not (settings.data_dir / "credentials.db").exists()
-    if is_first_start and not path.exists():
-        return create_master_key(path)
+    if not path.exists() and not (settings.data_dir / "credentials.db").exists():
+        with suppress(MasterKeyExists):  # of two first starts one makes it, and both load it
+            return create_master_key(path)
     return load_master_key(path)
 
 
@@ -252,6 +255,7 @@ async def migrated(settings: Settings) -> None:
     from registry.stores.sql.engine import open_engine as open_registry
     from registry.stores.sql.migrate import migrate as migrate_registry
 
+    _master_key(settings)  # else the first start would take the database for an older one
     for engine, migrate in (
         (open_registry(settings.database()), migrate_registry),
         (open_credentials(_credentials_url(settings)), migrate_credentials),

@@ -165,12 +165,21 @@ async def test_a_thrown_error_says_where(house: Rough) -> None:
     assert "input.no.such.thing" in refused.details["codeFrame"]
 
 
-async def test_a_hostile_transform_does_not_hold_up_others(house: Rough) -> None:
-    """While one transform loops until it is stopped, other calls are answered."""
-    hostile = asyncio.create_task(house.refusal("loops"))
+@pytest.mark.parametrize("method", ["loops", "recurses", "hoards"])
+async def test_a_hostile_transform_does_not_hold_up_others(house: Rough, method: str) -> None:
+    """While one caller's transforms run until they are stopped, other calls are answered."""
+    done = asyncio.Event()
+
+    async def attack() -> None:
+        while not done.is_set():
+            assert (await house.refusal(method)).code == "TRANSFORM_ERROR"
+
+    attacker = asyncio.create_task(attack())
     for _ in range(10):
         await house.door.execute(house.instance_id, "isFine")
-    assert (await hostile).code == "TRANSFORM_ERROR"
+        assert not attacker.done()
+    done.set()
+    await attacker
 
 
 async def test_numbers_and_order_arrive_as_written(house: Rough) -> None:

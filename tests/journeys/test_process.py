@@ -149,6 +149,32 @@ def test_keys_and_migrate(tmp_path: Path) -> None:
     assert (data_dir / "service-key").exists()
     assert output("migrate", "--data-dir", str(data_dir))[0] == 0
     assert (data_dir / "registry.db").exists()
+    with serving(data_dir) as (process, _):
+        process.terminate()
+        process.communicate(timeout=20)
+        assert process.returncode == 0
+
+
+@pytest.mark.parametrize("command", ["serve", "migrate"])
+def test_a_broken_database(tmp_path: Path, command: str) -> None:
+    """A database that cannot be read is told with what lies behind it, without a traceback."""
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    (data_dir / "registry.db").write_bytes(b"no database" * 100)
+    code, _, err = output(command, "--data-dir", str(data_dir))
+    assert code == 1
+    assert "registry" in err
+    assert "not a database" in err
+    assert "Traceback" not in err
+
+
+def test_a_master_key_file_that_is_named_must_be_there(tmp_path: Path) -> None:
+    """A master key that a setting names is never made up."""
+    named = str(tmp_path / "absent")
+    flags = ("serve", "--data-dir", str(tmp_path / "data"))
+    code, _, err = output(*flags, INTEGRATION_MASTER_KEY_FILE=named)
+    assert code == 1
+    assert named in err
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("serve", "--help")])

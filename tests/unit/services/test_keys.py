@@ -42,6 +42,22 @@ def test_a_named_file_must_be_there(tmp_path: Path) -> None:
     assert load_keys(settings).admin == "is_live_shared"
 
 
+def test_the_two_keys_differ(tmp_path: Path) -> None:
+    """A key that were both an admin's and a service's would open every tenant to the admin."""
+    settings = settings_in(tmp_path, admin_key="is_live_same", service_key="is_live_same")
+    make_data_dir(settings)
+    with pytest.raises(InvalidSettings, match="must differ"):
+        load_keys(settings)
+
+
+def test_an_open_directory_is_closed(tmp_path: Path) -> None:
+    """A data directory that others could read is closed to them."""
+    settings = settings_in(tmp_path)
+    settings.data_dir.mkdir(mode=0o755)
+    make_data_dir(settings)
+    assert stat.S_IMODE(settings.data_dir.stat().st_mode) == 0o700
+
+
 def test_keys_are_not_printed(tmp_path: Path) -> None:
     """The object that holds the keys shows none of them."""
     settings = settings_in(tmp_path, admin_key="is_live_planted")

@@ -50,6 +50,13 @@ def test_every_problem_is_named_at_once() -> None:
         parse({"INTEGRATION_LOG_LEVEL": "loud"}, {}, {})
 
 
+def test_a_database_that_is_not_spoken_to() -> None:
+    """An address of another kind of database, or without its driver, is named at once."""
+    for url in ("postgresql://db/registry", "mysql+pymysql://db/registry", "nonsense"):
+        with pytest.raises(InvalidSettings, match=r"postgresql\+asyncpg://"):
+            parse({"INTEGRATION_DATABASE_URL": url}, {}, {})
+
+
 def test_networks_are_parsed() -> None:
     """Private networks come as a list, separated by commas or as TOML writes it."""
     text = parse({"INTEGRATION_EGRESS_ALLOW": "127.0.0.0/8, ::1/128"}, {}, {})
@@ -63,7 +70,7 @@ def test_secrets_are_not_shown() -> None:
     settings = parse(
         {
             "INTEGRATION_ADMIN_KEY": "is_live_planted",
-            "INTEGRATION_DATABASE_URL": "postgresql+asyncpg://me:planted@db/registry",
+            "INTEGRATION_DATABASE_URL": "postgresql+asyncpg://me:planted@db/registry?key=planted",
         },
         {},
         {},
@@ -71,7 +78,7 @@ def test_secrets_are_not_shown() -> None:
     shown = settings.shown()
     assert "planted" not in str(shown)
     assert shown["admin_key"] == "***"
-    assert shown["database_url"] == "postgresql+asyncpg://me:***@db/registry"
+    assert shown["database_url"] == "postgresql+asyncpg://me:***@db/registry?***"
 
 
 def test_a_file_is_read(tmp_path: Path) -> None:
