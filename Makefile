@@ -37,6 +37,7 @@ protos: .venv/ready ## Regenerate the Python beside the contracts
 
 protos-check: protos ## Fail when the generated Python is not that of the contracts
 	@git diff --exit-code --stat -- protos
+	@test -z "$$(git status --porcelain -- protos)" || { git status --short -- protos; exit 1; }
 
 format: .venv/ready ## Format Python and contracts
 	@$(BIN)/ruff check --fix --quiet . || true
@@ -73,7 +74,8 @@ clean: ## Remove everything that was built here
 .venv/ready: requirements.lock requirements-uv.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it: make PYTHON=/path/to/python"; exit 1; }
 	@echo "Setting up .venv with $$($(PYTHON) --version) and the locked dependencies …"
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { rm -rf .venv; \
+		echo "Python's venv module is needed: on Debian and Ubuntu it is the package python3-venv."; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock \
 		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock

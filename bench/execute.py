@@ -6,7 +6,6 @@ turns, round by round, and the median of the rounds' ratios counts.
 
 import asyncio
 import json
-import os
 import re
 import subprocess
 import sys
@@ -24,7 +23,7 @@ import grpc
 
 from bench import load
 from bench.load import Target
-from bench.processes import cpu_seconds, free_port, program
+from bench.processes import cpu_seconds, environment, free_port, program
 from bench.rows import Row, load_average, median, percentile, table
 from protos.integration.v1 import executor_service_pb2 as rpc
 from protos.integration.v1.json_pb2 import Json
@@ -267,7 +266,7 @@ def _serve(directory: Path) -> "subprocess.Popen[str]":
     flags = ["--data-dir", str(directory), "--rest", "127.0.0.1:0", "--grpc", "127.0.0.1:0"]
     return subprocess.Popen(
         [sys.executable, "-m", "services", "serve", *flags],
-        env={**os.environ, "INTEGRATION_EGRESS_ALLOW": "127.0.0.0/8"},
+        env={**environment(), "INTEGRATION_EGRESS_ALLOW": "127.0.0.0/8"},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

@@ -14,6 +14,11 @@ TICKS = os.sysconf("SC_CLK_TCK")
 START_SECONDS = 30.0
 
 
+def environment() -> dict[str, str]:
+    """Answer the environment of what is measured: as installed, with its bytecode kept."""
+    return {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+
+
 def free_port() -> int:
     """Answer a port that nobody uses now."""
     with socket.socket() as probe:
@@ -34,13 +39,11 @@ def resident_bytes(pid: int) -> int:
 
 
 @contextmanager
-def program(
-    arguments: Sequence[str], port: int, environment: dict[str, str] | None = None
-) -> Iterator[int]:
+def program(arguments: Sequence[str], port: int) -> Iterator[int]:
     """Run a Python module until it listens; answers its process id, ends it on leaving."""
     process = subprocess.Popen(
         [sys.executable, "-m", *arguments],
-        env={**os.environ, **(environment or {})},
+        env=environment(),
         stdout=subprocess.DEVNULL,
     )
     try:

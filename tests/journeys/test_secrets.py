@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 
 from tests.journeys.conftest import served
-from tests.journeys.doors import Refused, RestDoor
-from tests.journeys.houses import House, one_process
+from tests.journeys.doors import Door, Refused, RestDoor
+from tests.journeys.houses import House, one_process, split
 from tests.journeys.test_bad_input import rough_definition
 from tests.journeys.upstreams import rough
 
@@ -27,10 +27,12 @@ FORMS = (
 )
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
-    """The whole system with everything logged."""
-    async with one_process(tmp_path_factory.mktemp("one"), log_level="debug") as system:
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=[one_process, split])
+async def house(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[House]:
+    """The whole system, either way to run it, with everything logged."""
+    async with request.param(tmp_path_factory.mktemp("house"), log_level="debug") as system:
         yield system
 
 
@@ -75,13 +77,22 @@ async def _answers(house: House, upstream: str) -> AsyncIterator[bytes]:
     yield await door.send("PATCH", instance, json.dumps(change).encode())
     yield await door.send("GET", instance)
     yield await door.send("GET", "/integration-instances?search=Secretive")
+    over_grpc = house.door("grpc")
     for method in ("isFine", "mirrors", "notFound", "refuses", "hangsUp", "throws", "speaksHtml"):
         yield await _attempt(door, "POST", f"{instance}/methods/{method}/execute", {})
+        yield await _execution(over_grpc, json.loads(created)["id"], method)
 
 
 async def _attempt(door: RestDoor, verb: str, path: str, body: object) -> bytes:
     try:
         return await door.send(verb, path, json.dumps(body).encode())
+    except Refused as refused:
+        return json.dumps([refused.message, refused.details]).encode()
+
+
+async def _execution(door: Door, instance_id: str, method: str) -> bytes:
+    try:
+        return (await door.execute(instance_id, method)).data
     except Refused as refused:
         return json.dumps([refused.message, refused.details]).encode()
 
