@@ -16,7 +16,7 @@ import wasmtime
 
 from transformer.engines import hotpath
 
-PERIOD_MS = 2
+PERIOD_MS = 5
 _CLOCK_PROCESS_CPUTIME_ID = 2
 _SIGEV_THREAD = 2
 # A notification that was under way when the timer went away is over after this, many times over.
