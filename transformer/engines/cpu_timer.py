@@ -10,6 +10,7 @@ stands still while nothing runs (timer_create(2), sigevent(7)).
 import ctypes
 import os
 import time
+import weakref
 from ctypes import POINTER, Structure, byref, c_char, c_int, c_long, c_void_p
 
 import wasmtime
@@ -53,14 +54,15 @@ class CpuTimer:
 
     def __init__(self, engine: wasmtime.Engine) -> None:
         self._engine = engine  # the timer points at it
-        self._library = _library()
-        self._timer = c_void_p()
+        library, timer = _library(), c_void_p()
         event = _SigEvent(notify=_SIGEV_THREAD)
         event.notification.function, event.value = hotpath.epoch_increment(engine)
         clock = _CLOCK_PROCESS_CPUTIME_ID
-        _check(self._library.timer_create(clock, byref(event), byref(self._timer)))
+        _check(library.timer_create(clock, byref(event), byref(timer)))
+        # Also when nobody closes it: an engine that is freed must never be ticked again.
+        self._stop = weakref.finalize(self, _stop, library, timer)
         period = _TimeSpec(nanoseconds=PERIOD_MS * 1_000_000)
-        _check(self._library.timer_settime(self._timer, 0, byref(_TimerSpec(period, period)), None))
+        _check(library.timer_settime(timer, 0, byref(_TimerSpec(period, period)), None))
         # All runs share the time of the process, which passes once on every processor they use.
         self._share = min(os.cpu_count() or 1, 4)
 
@@ -73,8 +75,12 @@ class CpuTimer:
 
     def close(self) -> None:
         """Stop the timer for good."""
-        self._library.timer_delete(self._timer)
-        time.sleep(_LAST_NOTIFICATION_SECONDS)
+        self._stop()
+
+
+def _stop(library: ctypes.CDLL, timer: c_void_p) -> None:
+    library.timer_delete(timer)
+    time.sleep(_LAST_NOTIFICATION_SECONDS)
 
 
 def _library() -> ctypes.CDLL:
