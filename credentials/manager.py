@@ -82,8 +82,12 @@ class CredentialManager:
         instance_id: str,
         scheme: AuthScheme,
         request: OutgoingRequest,  # noqa: ARG002 - the promise is per request: some schemes sign it
-    ) -> Authorization:
+        version: int,
+    ) -> Authorization | None:
         """Answer what to add to `request` so that the API knows who calls.
+
+        None when the record is not of this `version`: the request rests on another config than the
+        secrets do, and they must not go where it leads. A scheme without credentials has none.
 
         Raises `CredentialsNotFound` (unless the scheme needs none) and what `schemes.authorize`
         raises: `SchemeNotAvailable`, `SchemeInvalid`, `CredentialsIncomplete`,
@@ -99,6 +103,8 @@ class CredentialManager:
                 f"Instance {instance_id} has no credentials; connect it first",
                 instanceId=instance_id,
             )
+        if found.version != version:
+            return None
         kept = self._finished.get((tenant, instance_id))
         if kept is None or kept.record is not found.record or kept.scheme != scheme:
             return self._finish(tenant, instance_id, scheme, found.record)

@@ -34,8 +34,10 @@ class CachedDirectory:
         self._kept: LastRenewed[Key, tuple[float, Target]] = LastRenewed(size)
         self._loading: dict[Key, asyncio.Task[Target]] = {}
 
-    async def resolve(self, tenant: str, instance_id: str) -> Target:
+    async def resolve(self, tenant: str, instance_id: str, *, fresh: bool = False) -> Target:
         """Answer the instance and its definition; raises the registry's `InstanceNotFound`."""
+        if fresh:
+            self.forget(tenant, instance_id)
         key = (tenant, instance_id)
         kept = self._kept.get(key)
         if kept is not None and self._clock() < kept[0]:

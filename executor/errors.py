@@ -13,6 +13,7 @@ ExecutorError
 ├── CredentialsRefused        the upstream refused our credentials
 ├── UpstreamFailed            the upstream answered with an error, or with something unreadable
 └── Postponed                 waiting helps; the upstream may have said how long
+    ├── InstanceChanging      config and credentials are being written this moment
     ├── UpstreamRateLimited   the upstream's limit is used up
     └── UpstreamUnavailable   the upstream could not be reached, or is down for the moment
 
@@ -85,6 +86,10 @@ class Postponed(ExecutorError):
             details["retryAfterMs"] = retry_after_ms
         super().__init__(message, **details)
         self.retry_after_ms = retry_after_ms
+
+
+class InstanceChanging(Postponed):
+    """Config and credentials of the instance do not belong together yet. Details: retryAfterMs?."""
 
 
 class UpstreamRateLimited(Postponed):

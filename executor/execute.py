@@ -15,16 +15,17 @@ from msgspec import Struct
 from credentials.model import Authorization, OutgoingRequest
 from executor.arguments import Arguments, prepare, too_large
 from executor.endpoint import Endpoint, Endpoints
-from executor.errors import DeadlinePassed, ResultMismatch
+from executor.errors import DeadlinePassed, InstanceChanging, ResultMismatch
 from executor.model import Execution, ExecutorLimits, HttpRequest, HttpResponse, MethodCall
 from executor.plan import Plan
-from executor.ports import Authorizer, Directory, Sender, Transforms
+from executor.ports import Authorizer, RefreshableDirectory, Sender, Transforms
 from executor.request import authorized, bind
 from executor.response import facts, judge, read
 from registry.model import Problem
 
 NO_AUTHORIZATION = Authorization()
 NO_CONTEXT = b"{}"
+CHANGE_MS = 200
 
 
 def own_name() -> str:
@@ -70,6 +71,12 @@ class _Progress(Struct):
             raise self.passed()
         return left
 
+    def bound(self, seconds: float, timer: asyncio.Timeout) -> None:
+        """Let the method's own limit take the place of the default; raises as `enter` does."""
+        self.ends_at = self.started + min(self.asked, seconds)
+        left = self.enter("resolve")
+        timer.reschedule(asyncio.get_running_loop().time() + left)
+
 
 class _Run(Struct, frozen=True):
     """A call whose plan is known and whose parameters are good."""
@@ -89,7 +96,7 @@ class Executor:
     scripts repeatable; `user_agent` is what upstreams see.
     """
 
-    directory: Directory
+    directory: RefreshableDirectory
     authorizer: Authorizer
     transforms: Transforms
     sender: Sender
@@ -118,7 +125,11 @@ class Executor:
         timer = asyncio.timeout(seconds)
         try:
             async with timer:
-                return await self._steps(call, progress, timer)
+                try:
+                    return await self._steps(call, progress, timer)
+                except InstanceChanging:
+                    # Mostly what was remembered is old. From the start: the host may be another.
+                    return await self._steps(call, progress, timer, fresh=True)
         except DeadlinePassed:
             # Whoever noticed: only here it is known what was allowed in all.
             raise progress.passed() from None
@@ -128,25 +139,34 @@ class Executor:
             raise progress.passed() from None
 
     async def _steps(
-        self, call: MethodCall, progress: _Progress, timer: asyncio.Timeout
+        self,
+        call: MethodCall,
+        progress: _Progress,
+        timer: asyncio.Timeout,
+        *,
+        fresh: bool = False,
     ) -> Execution:
-        target = await self.directory.resolve(call.tenant, call.instance_id)
+        target = await self.directory.resolve(call.tenant, call.instance_id, fresh=fresh)
         endpoint = self._endpoints.of(target, call.method)
         plan = endpoint.plan
         if plan.timeout is not None:
-            progress.ends_at = progress.started + min(progress.asked, plan.timeout)
-            left = progress.enter("resolve")
-            timer.reschedule(asyncio.get_running_loop().time() + left)
+            progress.bound(plan.timeout, timer)
         progress.phase = "validate"
         arguments = prepare(plan, call, self.limits.max_request_bytes)
         run = _Run(call, progress, endpoint, arguments, self.seeds())
         request, authorization = await self._bind(run), NO_AUTHORIZATION
         if plan.scheme is not None:
             progress.phase = "authorize"
-            outgoing = OutgoingRequest(request.method, request.url)
-            authorization = await self.authorizer.authorize(
-                call.tenant, call.instance_id, plan.scheme, outgoing
+            granted = await self.authorizer.authorize(
+                call.tenant,
+                call.instance_id,
+                plan.scheme,
+                OutgoingRequest(request.method, request.url),
+                target.instance.credentials_version,
             )
+            if granted is None:
+                raise _changing()
+            authorization = granted
             request = authorized(request, authorization)
         response = await self.sender.send(request, progress.enter("send"))
         judge(response, authorization, self.clock)
@@ -185,6 +205,14 @@ def _context(run: _Run, response: HttpResponse | None = None) -> bytes:
         run.endpoint.plan.method_json,
         run.arguments.metadata,
         b"" if response is None else b',"response":' + facts(response),
+    )
+
+
+def _changing() -> InstanceChanging:
+    return InstanceChanging(
+        "the instance is being changed right now; if this lasts, a change of it broke off: send "
+        "the change again",
+        retry_after_ms=CHANGE_MS,
     )
 
 

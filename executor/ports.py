@@ -15,13 +15,33 @@ class Directory(Protocol):
         ...
 
 
+class RefreshableDirectory(Directory, Protocol):
+    """A directory that may answer what it remembers."""
+
+    async def resolve(self, tenant: str, instance_id: str, *, fresh: bool = False) -> Target:
+        """Answer the instance and its definition, `fresh`: as they are now.
+
+        Raises the registry's `InstanceNotFound`.
+        """
+        ...
+
+
 class Authorizer(Protocol):
     """Holds credentials."""
 
     async def authorize(
-        self, tenant: str, instance_id: str, scheme: AuthScheme, request: OutgoingRequest
-    ) -> Authorization:
-        """Answer what to add to this request; raises the errors of credentials."""
+        self,
+        tenant: str,
+        instance_id: str,
+        scheme: AuthScheme,
+        request: OutgoingRequest,
+        version: int,
+    ) -> Authorization | None:
+        """Answer what to add to this request; raises the errors of credentials.
+
+        None when the instance's record is no longer, or not yet, of this `version`: then its
+        secrets are not meant for what the caller knows of the instance.
+        """
         ...
 
 

@@ -1,7 +1,7 @@
 """Instances: connecting a tenant to a definition, and keeping that connection's config."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -15,6 +15,7 @@ from registry.errors import (
     InstanceNotFound,
     InvalidInstance,
     StaleEtag,
+    StoreUnavailable,
     no_instance,
     stale,
 )
@@ -35,6 +36,7 @@ from registry.model import (
 )
 from registry.ports import Clock, InstanceListener, InstanceStore, SecretVault
 from registry.problems import as_details, summary
+from registry.revision import Revision, revise
 from registry.secrecy import Secrecy
 
 _OFFERED: Final = frozenset({DefinitionStatus.PUBLISHED, DefinitionStatus.DEPRECATED})
@@ -62,7 +64,13 @@ class Instances:
     """Everything one can do with instances. Ids of other tenants are ids of nothing.
 
     Secrets are handed to the vault before a row is written, and removed before it goes: no secret
-    outlives its instance, and none is missing because a row came first.
+    outlives its instance, and none is missing because a row came first. The row names the version
+    of the vault's record that belongs to it, so that a new secret is never used with an old config.
+
+    The vault and the store cannot be written as one. A caller that leaves in between does not part
+    them, and a row that could not be written is tried once more. What a crash in between leaves is
+    an instance whose row names an older version: it is not executed, and the same change, sent
+    again, makes it whole.
     """
 
     def __init__(
@@ -96,7 +104,8 @@ class Instances:
         whole = completed(config, entry.definition)
         _refuse(*name_problems(name), *config_problems(whole, entry.definition))
         instance = self._new(entry, name, whole)
-        await self._vault.update(tenant, instance.id, whole, ())
+        version = await self._vault.update(tenant, instance.id, whole, ())
+        instance = replace(instance, credentials_version=version)
         try:
             await self._store.add(instance)
         except BaseException:
@@ -134,12 +143,8 @@ class Instances:
                 current = await self.get(tenant, instance_id)
                 if change.etag not in {"", current.etag}:
                     raise stale(instance_id)
-                try:
-                    changed = await self._write(current, change)
-                except StaleEtag:
-                    continue
-                self._changed(tenant, instance_id)
-                return changed
+                with suppress(StaleEtag):
+                    return await self._write(current, change)
         raise stale(instance_id)
 
     async def delete(self, tenant: str, instance_id: str) -> None:
@@ -162,13 +167,8 @@ class Instances:
             current = await self.get(tenant, instance_id)
             if (current.status, current.error) == (status, error):
                 return current
-            changed = self._with_status(current, status, error)
-            try:
-                await self._store.replace(changed, current.etag)
-            except StaleEtag:
-                continue
-            self._changed(tenant, instance_id)
-            return changed
+            with suppress(StaleEtag):
+                return await self._replace(current, self._with_status(current, status, error))
         raise stale(instance_id)
 
     async def resolve(self, tenant: str, instance_id: str) -> Target:
@@ -211,15 +211,33 @@ class Instances:
             _refuse(*problems)
         else:
             definition = await self._definitions.content(current.tenant, current.definition_digest)
-            revision = _revise(current, change.config, definition)
+            revision = revise(current, change.config, definition)
             _refuse(*problems, *config_problems(revision.whole, definition, revision.kept))
             changed = self._reconfigured(changed, revision, definition)
-            await self._vault.update(current.tenant, current.id, revision.whole, revision.removed)
+            return await _to_its_end(self._write_both(current, changed, revision))
+        return await self._replace(current, changed)
+
+    async def _write_both(
+        self, current: Instance, changed: Instance, revision: Revision
+    ) -> Instance:
+        version = await self._vault.update(
+            current.tenant, current.id, revision.whole, revision.removed
+        )
+        changed = replace(changed, credentials_version=version)
+        try:
+            return await self._replace(current, changed)
+        except StoreUnavailable:
+            # Perhaps it was written all the same; until it is, the instance cannot be executed.
+            stored = await self._store.get(current.tenant, current.id)
+            return await self._replace(stored if stored.etag == changed.etag else current, changed)
+
+    async def _replace(self, current: Instance, changed: Instance) -> Instance:
         await self._store.replace(changed, current.etag)
+        self._changed(changed.tenant, changed.id)
         return changed
 
     def _reconfigured(
-        self, changed: Instance, revision: "_Revision", definition: Definition
+        self, changed: Instance, revision: Revision, definition: Definition
     ) -> Instance:
         public, secret = Secrecy(definition.config_schema).split(revision.whole)
         fields = (*revision.kept, *(name for name in secret if name not in revision.kept))
@@ -247,26 +265,21 @@ class Instances:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Revision:
-    """A config after a change: all fields that are known, secrets that stay, fields that go."""
+async def _to_its_end(writing: Coroutine[Any, Any, Instance]) -> Instance:
+    """Await a write that goes on when its caller gives up; then too it is over on return."""
+    task = asyncio.create_task(writing)
+    task.add_done_callback(_retrieve)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
-    whole: Mapping[str, Any]
-    kept: tuple[str, ...]
-    removed: tuple[str, ...]
 
-
-def _revise(current: Instance, sent: Mapping[str, Any], definition: Definition) -> _Revision:
-    """Merge as RFC 7396 does, at the top level only."""
-    kept = tuple(name for name in current.secret_fields if name not in sent)
-    gone = {name for name in sent if sent[name] is None}
-    merged = {**current.config, **sent}
-    given = {name: value for name, value in merged.items() if name not in gone}
-    whole = {
-        name: value for name, value in completed(given, definition).items() if name not in kept
-    }
-    removed = tuple(name for name in sent if name in gone and name not in whole)
-    return _Revision(whole, kept, removed)
+def _retrieve(task: asyncio.Task[Instance]) -> None:
+    """Look at the failure of a write whose caller has gone, so that it is not reported."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _refuse(*problems: Problem) -> None:

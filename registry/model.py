@@ -230,10 +230,7 @@ class InstanceError:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One tenant's connection to a definition.
-
-    `config` has no secrets; `secret_fields` names those that are kept elsewhere.
-    """
+    """One tenant's connection to a definition. `config` has no secrets."""
 
     id: str
     tenant: str
@@ -248,6 +245,7 @@ class Instance:
     secret_fields: tuple[str, ...] = ()
     error: InstanceError | None = None
     last_connected_at: datetime | None = None
+    credentials_version: int = 0  # of the record that has the secrets meant for this config
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,15 +35,17 @@ class MemoryDirectory:
 
     targets: dict[tuple[str, str], Target] = field(default_factory=dict)
     asked: int = 0
+    asked_fresh: int = 0
     delay: float = 0.0
 
     def add(self, target: Target) -> None:
         """Make a target known, in place of an older one of the same instance."""
         self.targets[target.instance.tenant, target.instance.id] = target
 
-    async def resolve(self, tenant: str, instance_id: str) -> Target:
+    async def resolve(self, tenant: str, instance_id: str, *, fresh: bool = False) -> Target:
         """Answer the target; raises the registry's `InstanceNotFound`."""
         self.asked += 1
+        self.asked_fresh += fresh
         await asyncio.sleep(self.delay)
         try:
             return self.targets[tenant, instance_id]
@@ -53,22 +55,31 @@ class MemoryDirectory:
 
 @dataclass(slots=True)
 class FixedAuthorizer:
-    """Answers the same authorization always, or raises `failure`; remembers what it was asked."""
+    """Answers the same authorization always, or raises `failure`; remembers what it was asked.
+
+    With a `version` it has one for that alone, as the credentials have.
+    """
 
     authorization: Authorization = field(default_factory=Authorization)
+    version: int | None = None
     failure: Exception | None = None
     delay: float = 0.0
     asked: list[tuple[str, str, AuthScheme, OutgoingRequest]] = field(default_factory=list)
 
     async def authorize(
-        self, tenant: str, instance_id: str, scheme: AuthScheme, request: OutgoingRequest
-    ) -> Authorization:
+        self,
+        tenant: str,
+        instance_id: str,
+        scheme: AuthScheme,
+        request: OutgoingRequest,
+        version: int,
+    ) -> Authorization | None:
         """Answer the authorization."""
         self.asked.append((tenant, instance_id, scheme, request))
         await asyncio.sleep(self.delay)
         if self.failure is not None:
             raise self.failure
-        return self.authorization
+        return self.authorization if self.version in {None, version} else None
 
 
 @dataclass(slots=True)

@@ -37,14 +37,20 @@ class CredentialsClient:
         await self._peer.call(f"{SERVICE}/DeleteCredentials", request, Empty, tenant)
 
     async def authorize(
-        self, tenant: str, instance_id: str, scheme: AuthScheme, request: OutgoingRequest
-    ) -> Authorization:
-        """Answer what to add to one request."""
+        self,
+        tenant: str,
+        instance_id: str,
+        scheme: AuthScheme,
+        request: OutgoingRequest,
+        version: int,
+    ) -> Authorization | None:
+        """Answer what to add to one request; None when the record is not of this version."""
         message = rpc.AuthorizeRequest(
             instance_id=instance_id,
             scheme=wire.scheme(scheme),
             method=request.method,
             url=request.url,
+            version=version,
         )
         answer = await self._peer.call(
             f"{SERVICE}/Authorize", message, rpc.AuthorizeResponse, tenant

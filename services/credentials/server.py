@@ -40,5 +40,6 @@ class CredentialServicer:
             request.instance_id,
             wire.scheme_model(request.scheme),
             wire.request_model(request),
+            request.version,
         )
         return wire.authorization(authorization)

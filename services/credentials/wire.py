@@ -37,8 +37,10 @@ def request_model(message: rpc.AuthorizeRequest) -> OutgoingRequest:
     return OutgoingRequest(method=message.method, url=message.url)
 
 
-def authorization(model: Authorization) -> rpc.AuthorizeResponse:
-    """Model → contract."""
+def authorization(model: Authorization | None) -> rpc.AuthorizeResponse:
+    """Model → contract; None means that the record is not of the version that was asked for."""
+    if model is None:
+        return rpc.AuthorizeResponse(outdated=True)
     pair = rpc.AuthorizeResponse.Pair
     message = rpc.AuthorizeResponse(
         headers=[pair(name=name, value=value) for name, value in model.headers],
@@ -51,8 +53,10 @@ def authorization(model: Authorization) -> rpc.AuthorizeResponse:
     return message
 
 
-def authorization_model(message: rpc.AuthorizeResponse) -> Authorization:
+def authorization_model(message: rpc.AuthorizeResponse) -> Authorization | None:
     """Contract → model."""
+    if message.outdated:
+        return None
     expires = message.expires_at.ToDatetime(tzinfo=UTC) if message.HasField("expires_at") else None
     return Authorization(
         headers=tuple((pair.name, pair.value) for pair in message.headers),

@@ -18,8 +18,10 @@ class RegistryClient:
 
     async def resolve(self, tenant: str, instance_id: str) -> Target:
         """Answer the instance and its definition; raises the registry's `InstanceNotFound`."""
-        request = rpc.GetInstanceRequest(id=instance_id)
-        message = await self._peer.call(f"{SERVICE}/GetInstance", request, rpc.Instance, tenant)
+        request = rpc.ResolveInstanceRequest(id=instance_id)
+        message = await self._peer.call(
+            f"{SERVICE}/ResolveInstance", request, rpc.ResolvedInstance, tenant
+        )
         instance = wire.instance_model(message, tenant)
         return Target(instance, await self._definition(tenant, instance.definition_digest))
 

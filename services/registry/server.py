@@ -14,6 +14,8 @@ from services.runtime.call import Call
 class RegistryServicer:
     """Serves `integration.v1.RegistryService` from the registry's use cases."""
 
+    service_only = frozenset({"ResolveInstance"})
+
     def __init__(self, definitions: Definitions, instances: Instances) -> None:
         self._definitions = definitions
         self._instances = instances
@@ -107,6 +109,12 @@ class RegistryServicer:
     async def GetInstance(self, request: rpc.GetInstanceRequest, call: Call) -> rpc.Instance:
         """Answer one instance."""
         return wire.instance(await self._instances.get(call.tenant, request.id))
+
+    async def ResolveInstance(
+        self, request: rpc.ResolveInstanceRequest, call: Call
+    ) -> rpc.ResolvedInstance:
+        """Answer one instance and the version of its credentials."""
+        return wire.resolved_instance(await self._instances.get(call.tenant, request.id))
 
     async def ListInstances(
         self, request: rpc.ListInstancesRequest, call: Call

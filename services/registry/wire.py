@@ -161,8 +161,16 @@ def instance(found: Instance) -> rpc.Instance:
     return message
 
 
-def instance_model(message: rpc.Instance, tenant: str) -> Instance:
+def resolved_instance(found: Instance) -> rpc.ResolvedInstance:
+    """Model → contract, with what is for our own services only."""
+    return rpc.ResolvedInstance(
+        instance=instance(found), credentials_version=found.credentials_version
+    )
+
+
+def instance_model(resolved: rpc.ResolvedInstance, tenant: str) -> Instance:
     """Contract → model."""
+    message = resolved.instance
     return Instance(
         id=message.id,
         tenant=tenant,
@@ -179,6 +187,7 @@ def instance_model(message: rpc.Instance, tenant: str) -> Instance:
         last_connected_at=(
             time(message.last_connected_at) if message.HasField("last_connected_at") else None
         ),
+        credentials_version=resolved.credentials_version,
     )
 
 

@@ -130,6 +130,7 @@ TABLE: dict[type[Exception], int] = {
     executor_errors.CredentialsRefused: Reason.AUTHENTICATION_ERROR,
     executor_errors.UpstreamFailed: Reason.INTEGRATION_ERROR,
     executor_errors.ResultMismatch: Reason.INTEGRATION_ERROR,
+    executor_errors.InstanceChanging: Reason.TEMPORARY_ERROR,
     executor_errors.UpstreamRateLimited: Reason.RATE_LIMIT_EXCEEDED,
     executor_errors.UpstreamUnavailable: Reason.TEMPORARY_ERROR,
     executor_errors.DeadlinePassed: Reason.TIMEOUT_ERROR,

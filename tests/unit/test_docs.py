@@ -57,6 +57,7 @@ class Credentials:
         _instance_id: str,
         scheme: AuthScheme,
         _request: OutgoingRequest,
+        _version: int,
     ) -> Authorization:
         """Answer what to add to a request."""
         return schemes.authorize(scheme, self._fields)

@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from protos.integration.v1 import json_pb2 as protos_dot_integration_dot_v1_dot_json__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/protos/integration/v1/credentials_service.proto\x12\x0eintegration.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a protos/integration/v1/json.proto\"f\n\x18UpdateCredentialsRequest\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12$\n\x06\x66ields\x18\x02 \x01(\x0b\x32\x14.integration.v1.Json\x12\x0f\n\x07removed\x18\x03 \x03(\t\",\n\x19UpdateCredentialsResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\"/\n\x18\x44\x65leteCredentialsRequest\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\"q\n\nAuthScheme\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x10\n\x08location\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0e\n\x06prefix\x18\x04 \x01(\t\x12\r\n\x05\x66ield\x18\x05 \x01(\t\x12\x16\n\x0eusername_field\x18\x06 \x01(\t\"p\n\x10\x41uthorizeRequest\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12*\n\x06scheme\x18\x02 \x01(\x0b\x32\x1a.integration.v1.AuthScheme\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\x0b\n\x03url\x18\x04 \x01(\t\"\xd8\x01\n\x11\x41uthorizeResponse\x12\x37\n\x07headers\x18\x01 \x03(\x0b\x32&.integration.v1.AuthorizeResponse.Pair\x12\x35\n\x05query\x18\x02 \x03(\x0b\x32&.integration.v1.AuthorizeResponse.Pair\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a#\n\x04Pair\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t2\xa6\x02\n\x11\x43redentialService\x12h\n\x11UpdateCredentials\x12(.integration.v1.UpdateCredentialsRequest\x1a).integration.v1.UpdateCredentialsResponse\x12U\n\x11\x44\x65leteCredentials\x12(.integration.v1.DeleteCredentialsRequest\x1a\x16.google.protobuf.Empty\x12P\n\tAuthorize\x12 .integration.v1.AuthorizeRequest\x1a!.integration.v1.AuthorizeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/protos/integration/v1/credentials_service.proto\x12\x0eintegration.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a protos/integration/v1/json.proto\"f\n\x18UpdateCredentialsRequest\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12$\n\x06\x66ields\x18\x02 \x01(\x0b\x32\x14.integration.v1.Json\x12\x0f\n\x07removed\x18\x03 \x03(\t\",\n\x19UpdateCredentialsResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\"/\n\x18\x44\x65leteCredentialsRequest\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\"q\n\nAuthScheme\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x10\n\x08location\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0e\n\x06prefix\x18\x04 \x01(\t\x12\r\n\x05\x66ield\x18\x05 \x01(\t\x12\x16\n\x0eusername_field\x18\x06 \x01(\t\"\x81\x01\n\x10\x41uthorizeRequest\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12*\n\x06scheme\x18\x02 \x01(\x0b\x32\x1a.integration.v1.AuthScheme\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\x0b\n\x03url\x18\x04 \x01(\t\x12\x0f\n\x07version\x18\x05 \x01(\x03\"\xea\x01\n\x11\x41uthorizeResponse\x12\x37\n\x07headers\x18\x01 \x03(\x0b\x32&.integration.v1.AuthorizeResponse.Pair\x12\x35\n\x05query\x18\x02 \x03(\x0b\x32&.integration.v1.AuthorizeResponse.Pair\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08outdated\x18\x04 \x01(\x08\x1a#\n\x04Pair\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t2\xa6\x02\n\x11\x43redentialService\x12h\n\x11UpdateCredentials\x12(.integration.v1.UpdateCredentialsRequest\x1a).integration.v1.UpdateCredentialsResponse\x12U\n\x11\x44\x65leteCredentials\x12(.integration.v1.DeleteCredentialsRequest\x1a\x16.google.protobuf.Empty\x12P\n\tAuthorize\x12 .integration.v1.AuthorizeRequest\x1a!.integration.v1.AuthorizeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,12 +42,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETECREDENTIALSREQUEST']._serialized_end=360
   _globals['_AUTHSCHEME']._serialized_start=362
   _globals['_AUTHSCHEME']._serialized_end=475
-  _globals['_AUTHORIZEREQUEST']._serialized_start=477
-  _globals['_AUTHORIZEREQUEST']._serialized_end=589
-  _globals['_AUTHORIZERESPONSE']._serialized_start=592
-  _globals['_AUTHORIZERESPONSE']._serialized_end=808
-  _globals['_AUTHORIZERESPONSE_PAIR']._serialized_start=773
-  _globals['_AUTHORIZERESPONSE_PAIR']._serialized_end=808
-  _globals['_CREDENTIALSERVICE']._serialized_start=811
-  _globals['_CREDENTIALSERVICE']._serialized_end=1105
+  _globals['_AUTHORIZEREQUEST']._serialized_start=478
+  _globals['_AUTHORIZEREQUEST']._serialized_end=607
+  _globals['_AUTHORIZERESPONSE']._serialized_start=610
+  _globals['_AUTHORIZERESPONSE']._serialized_end=844
+  _globals['_AUTHORIZERESPONSE_PAIR']._serialized_start=809
+  _globals['_AUTHORIZERESPONSE_PAIR']._serialized_end=844
+  _globals['_CREDENTIALSERVICE']._serialized_start=847
+  _globals['_CREDENTIALSERVICE']._serialized_end=1141
 # @@protoc_insertion_point(module_scope)

@@ -150,12 +150,15 @@ class AuthorizeRequest(_message.Message):
     SCHEME_FIELD_NUMBER: _builtins.int
     METHOD_FIELD_NUMBER: _builtins.int
     URL_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
     instance_id: _builtins.str
     """Id of the instance."""
     method: _builtins.str
     """Verb of the request."""
     url: _builtins.str
     """Where it goes."""
+    version: _builtins.int
+    """Version of the record that is meant for the config the request was made with."""
     @_builtins.property
     def scheme(self) -> Global___AuthScheme:
         """How the API wants it."""
@@ -167,10 +170,11 @@ class AuthorizeRequest(_message.Message):
         scheme: Global___AuthScheme | None = ...,
         method: _builtins.str = ...,
         url: _builtins.str = ...,
+        version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["scheme", b"scheme"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance_id", b"instance_id", "method", b"method", "scheme", b"scheme", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance_id", b"instance_id", "method", b"method", "scheme", b"scheme", "url", b"url", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -209,6 +213,9 @@ class AuthorizeResponse(_message.Message):
     HEADERS_FIELD_NUMBER: _builtins.int
     QUERY_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    OUTDATED_FIELD_NUMBER: _builtins.int
+    outdated: _builtins.bool
+    """The record is not of the version that was asked for; nothing else is set."""
     @_builtins.property
     def headers(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuthorizeResponse.Pair]:
         """Headers to add."""
@@ -227,10 +234,11 @@ class AuthorizeResponse(_message.Message):
         headers: _abc.Iterable[Global___AuthorizeResponse.Pair] | None = ...,
         query: _abc.Iterable[Global___AuthorizeResponse.Pair] | None = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
+        outdated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "headers", b"headers", "query", b"query"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "headers", b"headers", "outdated", b"outdated", "query", b"query"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

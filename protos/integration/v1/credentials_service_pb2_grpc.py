@@ -78,7 +78,7 @@ class CredentialServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Authorize(self, request, context):
-        """The authorization of one outgoing request, and nothing more of the secrets.
+        """The authorization of one outgoing request, and nothing more of the secrets; none of another version's.
         Errors include: NOT_CONNECTED, CONFIGURATION_ERROR.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -46,7 +46,7 @@ class CredentialServiceStub:
     Errors include: VALIDATION_ERROR.
     """
     Authorize: _grpc.UnaryUnaryMultiCallable[_credentials_service_pb2.AuthorizeRequest, _credentials_service_pb2.AuthorizeResponse]
-    """The authorization of one outgoing request, and nothing more of the secrets.
+    """The authorization of one outgoing request, and nothing more of the secrets; none of another version's.
     Errors include: NOT_CONNECTED, CONFIGURATION_ERROR.
     """
 
@@ -67,7 +67,7 @@ class CredentialServiceAsyncStub(CredentialServiceStub):
     Errors include: VALIDATION_ERROR.
     """
     Authorize: _aio.UnaryUnaryMultiCallable[_credentials_service_pb2.AuthorizeRequest, _credentials_service_pb2.AuthorizeResponse]  # type: ignore[assignment]
-    """The authorization of one outgoing request, and nothing more of the secrets.
+    """The authorization of one outgoing request, and nothing more of the secrets; none of another version's.
     Errors include: NOT_CONNECTED, CONFIGURATION_ERROR.
     """
 
@@ -103,7 +103,7 @@ class CredentialServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _credentials_service_pb2.AuthorizeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_credentials_service_pb2.AuthorizeResponse, _abc.Awaitable[_credentials_service_pb2.AuthorizeResponse]]:
-        """The authorization of one outgoing request, and nothing more of the secrets.
+        """The authorization of one outgoing request, and nothing more of the secrets; none of another version's.
         Errors include: NOT_CONNECTED, CONFIGURATION_ERROR.
         """
 

@@ -788,3 +788,53 @@ class DefinitionContent(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DefinitionContent: _TypeAlias = DefinitionContent  # noqa: Y015
+
+@_typing.final
+class ResolveInstanceRequest(_message.Message):
+    """Which instance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Id of the instance."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolveInstanceRequest: _TypeAlias = ResolveInstanceRequest  # noqa: Y015
+
+@_typing.final
+class ResolvedInstance(_message.Message):
+    """An instance as the services see it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTANCE_FIELD_NUMBER: _builtins.int
+    CREDENTIALS_VERSION_FIELD_NUMBER: _builtins.int
+    credentials_version: _builtins.int
+    """Version of the credentials that belong to its config."""
+    @_builtins.property
+    def instance(self) -> Global___Instance:
+        """What everybody sees."""
+
+    def __init__(
+        self,
+        *,
+        instance: Global___Instance | None = ...,
+        credentials_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["instance", b"instance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credentials_version", b"credentials_version", "instance", b"instance"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResolvedInstance: _TypeAlias = ResolvedInstance  # noqa: Y015

@@ -114,6 +114,11 @@ class RegistryServiceStub:
                 request_serializer=protos_dot_integration_dot_v1_dot_registry__service__pb2.GetDefinitionContentRequest.SerializeToString,
                 response_deserializer=protos_dot_integration_dot_v1_dot_registry__service__pb2.DefinitionContent.FromString,
                 _registered_method=True)
+        self.ResolveInstance = channel.unary_unary(
+                '/integration.v1.RegistryService/ResolveInstance',
+                request_serializer=protos_dot_integration_dot_v1_dot_registry__service__pb2.ResolveInstanceRequest.SerializeToString,
+                response_deserializer=protos_dot_integration_dot_v1_dot_registry__service__pb2.ResolvedInstance.FromString,
+                _registered_method=True)
 
 
 class RegistryServiceServicer:
@@ -242,6 +247,14 @@ class RegistryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ResolveInstance(self, request, context):
+        """One instance with what its credentials are called by. For the other services only.
+        Errors include: INTEGRATION_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RegistryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -319,6 +332,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.GetDefinitionContent,
                     request_deserializer=protos_dot_integration_dot_v1_dot_registry__service__pb2.GetDefinitionContentRequest.FromString,
                     response_serializer=protos_dot_integration_dot_v1_dot_registry__service__pb2.DefinitionContent.SerializeToString,
+            ),
+            'ResolveInstance': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResolveInstance,
+                    request_deserializer=protos_dot_integration_dot_v1_dot_registry__service__pb2.ResolveInstanceRequest.FromString,
+                    response_serializer=protos_dot_integration_dot_v1_dot_registry__service__pb2.ResolvedInstance.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -729,6 +747,33 @@ class RegistryService:
             '/integration.v1.RegistryService/GetDefinitionContent',
             protos_dot_integration_dot_v1_dot_registry__service__pb2.GetDefinitionContentRequest.SerializeToString,
             protos_dot_integration_dot_v1_dot_registry__service__pb2.DefinitionContent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolveInstance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/integration.v1.RegistryService/ResolveInstance',
+            protos_dot_integration_dot_v1_dot_registry__service__pb2.ResolveInstanceRequest.SerializeToString,
+            protos_dot_integration_dot_v1_dot_registry__service__pb2.ResolvedInstance.FromString,
             options,
             channel_credentials,
             insecure,

@@ -98,6 +98,10 @@ class RegistryServiceStub:
     """The content of a definition by its digest, for the services that execute it.
     Errors include: INTEGRATION_NOT_FOUND.
     """
+    ResolveInstance: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ResolveInstanceRequest, _registry_service_pb2.ResolvedInstance]
+    """One instance with what its credentials are called by. For the other services only.
+    Errors include: INTEGRATION_NOT_FOUND.
+    """
 
 @_typing.type_check_only
 class RegistryServiceAsyncStub(RegistryServiceStub):
@@ -165,6 +169,10 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """
     GetDefinitionContent: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.GetDefinitionContentRequest, _registry_service_pb2.DefinitionContent]  # type: ignore[assignment]
     """The content of a definition by its digest, for the services that execute it.
+    Errors include: INTEGRATION_NOT_FOUND.
+    """
+    ResolveInstance: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ResolveInstanceRequest, _registry_service_pb2.ResolvedInstance]  # type: ignore[assignment]
+    """One instance with what its credentials are called by. For the other services only.
     Errors include: INTEGRATION_NOT_FOUND.
     """
 
@@ -321,6 +329,16 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_registry_service_pb2.DefinitionContent, _abc.Awaitable[_registry_service_pb2.DefinitionContent]]:
         """The content of a definition by its digest, for the services that execute it.
+        Errors include: INTEGRATION_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ResolveInstance(
+        self,
+        request: _registry_service_pb2.ResolveInstanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_service_pb2.ResolvedInstance, _abc.Awaitable[_registry_service_pb2.ResolvedInstance]]:
+        """One instance with what its credentials are called by. For the other services only.
         Errors include: INTEGRATION_NOT_FOUND.
         """
 

@@ -102,6 +102,7 @@ def _changeable(instance: Instance) -> dict[str, Any]:
         "updated_at": instance.updated_at,
         "last_connected_at": instance.last_connected_at,
         "etag": instance.etag,
+        "credentials_version": instance.credentials_version,
         "search": pages.searchable(instance.name),
     }
 
@@ -127,4 +128,5 @@ def _instance(row: Row[Any]) -> Instance:
         secret_fields=tuple(row.secret_fields),
         error=InstanceError(**row.error) if row.error else None,
         last_connected_at=row.last_connected_at,
+        credentials_version=row.credentials_version,
     )

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     DateTime,
     Dialect,
@@ -103,6 +104,7 @@ instances: Final = Table(
     Column("updated_at", UtcTime, nullable=False),
     Column("last_connected_at", UtcTime),
     Column("etag", Text, nullable=False),
+    Column("credentials_version", BigInteger, nullable=False),
     Column("search", Text, nullable=False),
     ForeignKeyConstraint(
         ["tenant", "definition_id"],

@@ -76,6 +76,7 @@ def instance(number: int, tenant: str = "acme", **changes: Any) -> Instance:
         etag="1-a",
         secret_fields=("apiKey", "token"),
         last_connected_at=NOON,
+        credentials_version=2**53 + 1,
     )
     return replace(made, **changes)
 
@@ -137,6 +138,7 @@ async def test_replacing_writes_everything_that_can_change(store: InstanceStore)
         updated_at=NOON + timedelta(days=1),
         last_connected_at=None,
         etag="2-b",
+        credentials_version=2**53 + 2,
     )
     await store.replace(changed, "1-a")
     assert await store.get("acme", added.id) == changed

@@ -127,7 +127,7 @@ async def test_authorize(manager: CredentialManager) -> None:
     """A request is authorized with the fields of its own instance."""
     await manager.update("acme", "int_inst_1", {"apiKey": "k-1"}, [])
     await manager.update("acme", "int_inst_2", {"apiKey": "k-2"}, [])
-    added = await manager.authorize("acme", "int_inst_2", API_KEY, REQUEST)
+    added = await manager.authorize("acme", "int_inst_2", API_KEY, REQUEST, 1)
     assert added == Authorization(headers=(("Authorization", "Bearer k-2"),))
 
 
@@ -135,27 +135,38 @@ async def test_authorize_follows_updates(manager: CredentialManager) -> None:
     """The next request after an update carries the new secret."""
     await manager.update("acme", "int_inst_1", {"apiKey": "old"}, [])
     await manager.update("acme", "int_inst_1", {"apiKey": "new"}, [])
-    added = await manager.authorize("acme", "int_inst_1", API_KEY, REQUEST)
+    added = await manager.authorize("acme", "int_inst_1", API_KEY, REQUEST, 2)
+    assert added is not None
     assert added.headers == (("Authorization", "Bearer new"),)
+
+
+@pytest.mark.parametrize("version", [0, 1, 3])
+async def test_no_secret_goes_with_another_config(manager: CredentialManager, version: int) -> None:
+    """A request that rests on an older or newer config than the record gets nothing of it."""
+    await manager.update("acme", "int_inst_1", {"apiKey": "old"}, [])
+    await manager.authorize("acme", "int_inst_1", API_KEY, REQUEST, 1)
+    await manager.update("acme", "int_inst_1", {"apiKey": "new"}, [])
+    await manager.authorize("acme", "int_inst_1", API_KEY, REQUEST, 2)
+    assert await manager.authorize("acme", "int_inst_1", API_KEY, REQUEST, version) is None
 
 
 async def test_authorize_without_credentials(manager: CredentialManager) -> None:
     """Only the scheme none works for an instance without credentials."""
-    none = await manager.authorize("acme", "int_inst_1", AuthScheme("none"), REQUEST)
+    none = await manager.authorize("acme", "int_inst_1", AuthScheme("none"), REQUEST, 1)
     assert none == Authorization()
     with pytest.raises(CredentialsNotFound):
-        await manager.authorize("acme", "int_inst_1", API_KEY, REQUEST)
+        await manager.authorize("acme", "int_inst_1", API_KEY, REQUEST, 1)
     with pytest.raises(SchemeNotAvailable):
-        await manager.authorize("acme", "int_inst_1", AuthScheme("oauth2"), REQUEST)
+        await manager.authorize("acme", "int_inst_1", AuthScheme("oauth2"), REQUEST, 1)
 
 
 async def test_authorize_for_another_tenant(manager: CredentialManager) -> None:
     """Another tenant's instance is answered as if it were not there."""
     await manager.update("acme", "int_inst_1", {"apiKey": "k-1"}, [])
     with pytest.raises(CredentialsNotFound) as stranger:
-        await manager.authorize("evil", "int_inst_1", API_KEY, REQUEST)
+        await manager.authorize("evil", "int_inst_1", API_KEY, REQUEST, 1)
     with pytest.raises(CredentialsNotFound) as absent:
-        await manager.authorize("evil", "int_inst_9", API_KEY, REQUEST)
+        await manager.authorize("evil", "int_inst_9", API_KEY, REQUEST, 1)
     assert stranger.value.message.replace("_1", "_9") == absent.value.message
 
 
@@ -165,10 +176,10 @@ async def test_delete(manager: CredentialManager) -> None:
     await manager.delete("acme", "int_inst_1")
     await manager.delete("acme", "int_inst_1")
     with pytest.raises(CredentialsNotFound):
-        await manager.authorize("acme", "int_inst_1", API_KEY, REQUEST)
+        await manager.authorize("acme", "int_inst_1", API_KEY, REQUEST, 1)
     assert await manager.update("acme", "int_inst_1", {"username": "u"}, []) == 2
     with pytest.raises(CredentialsIncomplete):
-        await manager.authorize("acme", "int_inst_1", BASIC, REQUEST)
+        await manager.authorize("acme", "int_inst_1", BASIC, REQUEST, 2)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +207,7 @@ async def test_ids_are_checked(
     for verb in (
         manager.update(tenant, instance_id, {}, []),
         manager.delete(tenant, instance_id),
-        manager.authorize(tenant, instance_id, AuthScheme("none"), REQUEST),
+        manager.authorize(tenant, instance_id, AuthScheme("none"), REQUEST, 1),
     ):
         with pytest.raises(InvalidId) as caught:
             await verb
@@ -213,9 +224,9 @@ async def test_an_authorization_is_finished_once(store: MemorySecretStore) -> No
     """As long as the record and the scheme are the same, so is the authorization."""
     manager = CredentialManager(CachedSecretStore(store, clock=lambda: 0.0))
     await manager.update("acme", "int_inst_1", {"apiKey": "k1"}, [])
-    first = await manager.authorize("acme", "int_inst_1", API_KEY, REQUEST)
+    first = await manager.authorize("acme", "int_inst_1", API_KEY, REQUEST, 1)
     again = AuthScheme("api_key")
-    assert await manager.authorize("acme", "int_inst_1", again, REQUEST) is first
+    assert await manager.authorize("acme", "int_inst_1", again, REQUEST, 1) is first
 
 
 async def test_a_finished_authorization_ends_with_its_record(store: MemorySecretStore) -> None:
@@ -223,13 +234,14 @@ async def test_a_finished_authorization_ends_with_its_record(store: MemorySecret
     cached = CachedSecretStore(store, clock=lambda: 0.0)
     manager = CredentialManager(cached)
     await manager.update("acme", "int_inst_1", {"apiKey": "k1"}, [])
-    await manager.authorize("acme", "int_inst_1", API_KEY, REQUEST)
+    await manager.authorize("acme", "int_inst_1", API_KEY, REQUEST, 1)
     await cached.put("acme", "int_inst_1", SecretRecord({"apiKey": "k2"}), 1)
-    changed = await manager.authorize("acme", "int_inst_1", API_KEY, REQUEST)
+    changed = await manager.authorize("acme", "int_inst_1", API_KEY, REQUEST, 2)
+    assert changed is not None
     assert changed.headers == (("Authorization", "Bearer k2"),)
     await cached.delete("acme", "int_inst_1")
     with pytest.raises(CredentialsNotFound):
-        await manager.authorize("acme", "int_inst_1", API_KEY, REQUEST)
+        await manager.authorize("acme", "int_inst_1", API_KEY, REQUEST, 1)
 
 
 async def test_a_finished_authorization_is_for_one_scheme_and_tenant(
@@ -241,7 +253,8 @@ async def test_a_finished_authorization_is_for_one_scheme_and_tenant(
     await manager.update("other", "int_inst_1", {"apiKey": "k2"}, [])
     token = AuthScheme("api_key", prefix="Token ")
     shown = [
-        (await manager.authorize(tenant, "int_inst_1", scheme, REQUEST)).headers[0][1]
+        added.headers[0][1]
         for tenant, scheme in [("acme", API_KEY), ("acme", token), ("other", token)] * 2
+        if (added := await manager.authorize(tenant, "int_inst_1", scheme, REQUEST, 1))
     ]
     assert shown == ["Bearer k1", "Token k1", "Token k2"] * 2

@@ -68,7 +68,7 @@ async def test_nothing_secret_is_shown(
     shown = []
     for scheme in SCHEMES:
         try:
-            shown.append(repr(await manager.authorize("acme", "i1", scheme, REQUEST)))
+            shown.append(repr(await manager.authorize("acme", "i1", scheme, REQUEST, 1)))
         except CredentialsError as error:
             shown.append(f"{error!r} {error.details} {''.join(traceback.format_exception(error))}")
     for wrong in (SECRET.encode(), {SECRET}, float("nan"), SECRET * 40_000):

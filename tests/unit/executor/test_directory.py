@@ -149,3 +149,13 @@ async def test_holds_a_bounded_number(directory: MemoryDirectory, clock: Clock) 
     for tenant in (TENANT, "b", TENANT):
         await cached.resolve(tenant, INSTANCE)
     assert directory.asked == 3
+
+
+async def test_a_fresh_look_is_remembered(directory: MemoryDirectory, clock: Clock) -> None:
+    """Who asks for the present gets it, and all who ask after that."""
+    cached = CachedDirectory(directory, clock=clock)
+    await cached.resolve(TENANT, INSTANCE)
+    second = replaced(directory)
+    assert await cached.resolve(TENANT, INSTANCE, fresh=True) is second
+    assert await cached.resolve(TENANT, INSTANCE) is second
+    assert directory.asked == 2

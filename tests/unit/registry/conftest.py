@@ -1,6 +1,8 @@
 """The registry over memory, with fakes of what it needs from outside."""
 
+import asyncio
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 
 from registry.definitions import Definitions
+from registry.errors import StoreUnavailable
 from registry.instances import Instances
 from registry.model import Instance, Problem
 from registry.stores.memory import MemoryDefinitionStore, MemoryInstanceStore
@@ -45,7 +48,10 @@ class RecordingVault:
     """A vault that shows what is in it, and fails on demand."""
 
     kept: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    versions: Counter[tuple[str, str]] = field(default_factory=Counter)
     failure: Exception | None = None
+    written: asyncio.Event = field(default_factory=asyncio.Event)
+    delay: float = 0.0
 
     async def update(
         self, tenant: str, instance_id: str, fields: Mapping[str, Any], removed: Collection[str]
@@ -57,7 +63,10 @@ class RecordingVault:
         kept.update(fields)
         for name in removed:
             kept.pop(name, None)
-        return 1
+        self.versions[tenant, instance_id] += 1
+        self.written.set()
+        await asyncio.sleep(self.delay)
+        return self.versions[tenant, instance_id]
 
     async def delete(self, tenant: str, instance_id: str) -> None:
         """Forget everything."""
@@ -74,6 +83,7 @@ class DisturbedInstanceStore(MemoryInstanceStore):
         self.failure: Exception | None = None
         self.writes_despite_failure = False
         self.overtakers = 0
+        self.outages = 0
 
     async def add(self, instance: Instance) -> None:
         """Keep one, or not, or both."""
@@ -83,7 +93,12 @@ class DisturbedInstanceStore(MemoryInstanceStore):
             raise self.failure
 
     async def replace(self, instance: Instance, expected_etag: str) -> None:
-        """Write, perhaps too late."""
+        """Write, perhaps too late, perhaps not, perhaps without saying so."""
+        if self.outages:
+            self.outages -= 1
+            if self.writes_despite_failure:
+                await super().replace(instance, expected_etag)
+            raise StoreUnavailable("away")
         if self.overtakers:
             self.overtakers -= 1
             stored = await self.get(instance.tenant, instance.id)

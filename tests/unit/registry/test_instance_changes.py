@@ -10,6 +10,7 @@ from registry.definitions import Definitions
 from registry.errors import (
     InvalidInstance,
     StaleEtag,
+    StoreUnavailable,
 )
 from registry.instances import InstanceChange, Instances
 from registry.model import (
@@ -244,3 +245,66 @@ async def test_the_same_status_is_no_change(
     instance = await connected(example("crm"))
     again = await registry.instances.set_status("acme", instance.id, InstanceStatus.CONNECTED)
     assert again == instance
+
+
+async def test_an_instance_names_the_version_of_its_credentials(
+    registry: Registry, connected: Connect, example: Golden
+) -> None:
+    """Each change of the config comes with the version that its secrets got; a name has none."""
+    instance = await connected(example("crm"))
+    assert instance.credentials_version == 1
+    changed = await registry.instances.update(
+        "acme", instance.id, InstanceChange(config={"apiKey": "planted-two"})
+    )
+    renamed = await registry.instances.update("acme", instance.id, InstanceChange(name="B"))
+    failed = await registry.instances.set_status("acme", instance.id, InstanceStatus.AUTH_ERROR)
+    assert [i.credentials_version for i in (changed, renamed, failed)] == [2, 2, 2]
+    assert (await registry.instances.get("acme", instance.id)).credentials_version == 2
+
+
+@pytest.mark.parametrize("written", [True, False])
+async def test_a_row_that_was_not_written_is_written_again(
+    registry: Registry, connected: Connect, example: Golden, *, written: bool
+) -> None:
+    """A database that is away for a moment parts no config from its secrets."""
+    instance = await connected(example("crm"))
+    registry.instance_store.outages = 1
+    registry.instance_store.writes_despite_failure = written
+    changed = await registry.instances.update(
+        "acme", instance.id, InstanceChange(config={"apiKey": "planted-two"})
+    )
+    assert await registry.instances.get("acme", instance.id) == changed
+    assert changed.credentials_version == registry.vault.versions["acme", instance.id]
+
+
+async def test_the_same_change_again_makes_whole_what_broke_off(
+    registry: Registry, connected: Connect, example: Golden
+) -> None:
+    """A row that stayed behind names the old version until the change is sent again."""
+    instance = await connected(example("crm"))
+    registry.instance_store.outages = 2
+    change = InstanceChange(config={"baseUrl": "https://b.example.com", "apiKey": "planted-b"})
+    with pytest.raises(StoreUnavailable):
+        await registry.instances.update("acme", instance.id, change)
+    kept = await registry.instances.get("acme", instance.id)
+    assert kept.credentials_version < registry.vault.versions["acme", instance.id]
+    changed = await registry.instances.update("acme", instance.id, change)
+    assert changed.credentials_version == registry.vault.versions["acme", instance.id]
+    assert changed.config == {"baseUrl": "https://b.example.com"}
+
+
+async def test_a_caller_that_leaves_does_not_part_config_and_secrets(
+    registry: Registry, connected: Connect, example: Golden
+) -> None:
+    """A change that has begun is over, in vault and store, when its cancelled caller is."""
+    instance = await connected(example("crm"))
+    registry.vault.written.clear()
+    registry.vault.delay = 0.01
+    change = InstanceChange(config={"baseUrl": "https://b.example.com", "apiKey": "planted-b"})
+    caller = asyncio.create_task(registry.instances.update("acme", instance.id, change))
+    await registry.vault.written.wait()
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    kept = await registry.instances.get("acme", instance.id)
+    assert (kept.config, kept.credentials_version) == ({"baseUrl": "https://b.example.com"}, 2)

@@ -59,6 +59,7 @@ instances = st.builds(
     error=st.none()
     | st.builds(InstanceError, texts, texts, st.dictionaries(texts, json_values, max_size=2)),
     last_connected_at=st.none() | moments,
+    credentials_version=numbers,
 )
 
 
@@ -71,7 +72,7 @@ def unset_fields(message: Any, descriptor: Descriptor) -> set[str]:
 @given(instances)
 def test_an_instance(instance: Instance) -> None:
     """An instance is the same behind the wire, whatever is in it."""
-    assert wire.instance_model(wire.instance(instance), "acme") == instance
+    assert wire.instance_model(wire.resolved_instance(instance), "acme") == instance
 
 
 @given(st.builds(Problem, texts, texts, numbers, numbers, texts))
@@ -97,9 +98,9 @@ def test_a_scheme(scheme: AuthScheme) -> None:
 pairs = st.lists(st.tuples(texts, texts), max_size=3).map(tuple)
 
 
-@given(st.builds(Authorization, pairs, pairs, st.none() | moments))
-def test_an_authorization(authorization: Authorization) -> None:
-    """An authorization is the same behind the wire."""
+@given(st.none() | st.builds(Authorization, pairs, pairs, st.none() | moments))
+def test_an_authorization(authorization: Authorization | None) -> None:
+    """An authorization is the same behind the wire, and so is none for want of its version."""
     message = credentials_wire.authorization(authorization)
     assert credentials_wire.authorization_model(message) == authorization
 

@@ -67,6 +67,7 @@ def _instances() -> None:
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_connected_at", sa.DateTime(timezone=True)),
         sa.Column("etag", sa.Text, nullable=False),
+        sa.Column("credentials_version", sa.BigInteger, nullable=False),
         sa.Column("search", sa.Text, nullable=False),
         sa.ForeignKeyConstraint(
             ["tenant", "definition_id"],
