@@ -1,6 +1,7 @@
 """Calls over gRPC: to whoever serves an rpc (`Remote`), and between our services (`Peer`)."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
@@ -12,27 +13,33 @@ from google.rpc.status_pb2 import Status
 
 from services.runtime.call import current_call
 from services.runtime.dispatch import CallFailed, Metadata
-from services.runtime.errors import CallTimedOut, InvalidRequest, from_status, to_status
+from services.runtime.errors import (
+    CallTimedOut,
+    InvalidRequest,
+    MessageTooLarge,
+    from_status,
+    to_status,
+    unreached,
+)
 from services.runtime.identity import TENANT_METADATA
+from services.runtime.limits import CARRIED, MESSAGE_LIMIT, PINGING
 
-MiB = 1024 * 1024
-MESSAGE_LIMIT = 16 * MiB
+log = logging.getLogger("integration.peers")
+
 # An answer that is late on the wire is of no use to a caller who has already left.
 DEADLINE_MARGIN = 0.005
 DEFAULT_TIMEOUT = 60.0
+# A definition may give a method ten minutes. Whoever sets no deadline waits for that, not for ever.
+LONGEST_WAIT = 610.0
+# gRPC takes a deadline that is beyond its clock for one that has passed.
+LONGEST_TIMEOUT = 3600.0
 
 Response = TypeVar("Response", bound=Message)
 
 
 def connect(address: str) -> grpc.aio.Channel:
     """Make a channel; it connects when it is first used, and again whenever it has to."""
-    return grpc.aio.insecure_channel(
-        address,
-        options=[
-            ("grpc.max_receive_message_length", MESSAGE_LIMIT),
-            ("grpc.max_send_message_length", MESSAGE_LIMIT),
-        ],
-    )
+    return grpc.aio.insecure_channel(address, options=[*CARRIED, *PINGING])
 
 
 class Remote:
@@ -56,10 +63,12 @@ class Remote:
         unary = self._calls.get(method)
         if unary is None:
             raise CallFailed(to_status(InvalidRequest(f"Nothing here serves {method}.")))
+        require_carried(request)
+        seconds = LONGEST_WAIT if timeout is None else min(timeout, LONGEST_TIMEOUT)
         try:
-            return cast("Message", await unary(request, metadata=tuple(metadata), timeout=timeout))
+            return cast("Message", await unary(request, metadata=tuple(metadata), timeout=seconds))
         except grpc.aio.AioRpcError as error:
-            raise CallFailed(_status(error)) from error
+            raise CallFailed(_status(method, error)) from error
 
 
 class Peer:
@@ -90,11 +99,35 @@ class Peer:
         return response
 
 
-def _status(error: grpc.aio.AioRpcError) -> Status:
+def require_carried(message: Message) -> None:
+    """Raise `CallFailed` for a message over the limit.
+
+    gRPC would answer with the code of an overload, which asks the caller to send it again.
+    """
+    size = message.ByteSize()
+    if size > MESSAGE_LIMIT:
+        text = f"The call has a message of {size} bytes; our services carry {MESSAGE_LIMIT}."
+        raise CallFailed(to_status(MessageTooLarge(text, limit=MESSAGE_LIMIT, size=size)))
+
+
+def _status(method: str, error: grpc.aio.AioRpcError) -> Status:
     for key, value in error.trailing_metadata() or ():
         if key == "grpc-status-details-bin" and isinstance(value, bytes):
             return Status.FromString(value)
-    return Status(code=error.code().value[0], message=error.details() or "")
+    code, text = error.code(), error.details() or ""
+    ours = unreached(code.value[0], _peer(method))
+    if ours is None:
+        return Status(code=code.value[0], message=text)
+    # Deadlines are the callers' own; everything else is for an operator to look at.
+    level = logging.INFO if isinstance(ours, CallTimedOut) else logging.WARNING
+    log.log(level, "%s", ours, extra={"method": method, "code": code.name, "cause": text})
+    return to_status(ours)
+
+
+def _peer(method: str) -> str:
+    """Name who serves an rpc: `registry service` for `/integration.v1.RegistryService/Get`."""
+    service = method.split("/")[1].rpartition(".")[2]
+    return f"{service.removesuffix('Service').lower()} service"
 
 
 async def close(channels: Mapping[ServiceDescriptor, grpc.aio.Channel]) -> None:

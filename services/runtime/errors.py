@@ -23,6 +23,7 @@ import registry.errors as registry_errors
 import transformer.errors as transformer_errors
 from protos.integration.v1.error_reason_pb2 import ErrorDetail
 from protos.integration.v1.json_pb2 import Json
+from services.runtime import trimming
 from services.runtime.identity import PermissionDenied, Unauthenticated
 
 DOMAIN = "integration.v1"
@@ -52,6 +53,14 @@ class PeerOverloaded(ServiceError):
 
 class CallTimedOut(ServiceError):
     """The caller's deadline passed."""
+
+
+class MessageTooLarge(ServiceError):
+    """A message is larger than what our services carry. Details: limit, size, in bytes."""
+
+
+class ServiceStopping(ServiceError):
+    """The process ends, and the call took longer than it waits."""
 
 
 class PeerFailed(ServiceError):
@@ -100,6 +109,8 @@ TABLE: dict[type[Exception], int] = {
     PeerUnavailable: Reason.TEMPORARY_ERROR,
     PeerOverloaded: Reason.RATE_LIMIT_EXCEEDED,
     CallTimedOut: Reason.TIMEOUT_ERROR,
+    MessageTooLarge: Reason.PAYLOAD_TOO_LARGE,
+    ServiceStopping: Reason.TEMPORARY_ERROR,
     Unauthenticated: Reason.UNAUTHENTICATED,
     PermissionDenied: Reason.PERMISSION_DENIED,
     registry_errors.InvalidDefinition: Reason.VALIDATION_ERROR,
@@ -147,9 +158,16 @@ OUR_TROUBLE = (
 
 # What gRPC itself answers when no servicer of ours got to speak.
 TRANSPORT: dict[int, type[ServiceError]] = {
+    grpc.StatusCode.CANCELLED.value[0]: PeerUnavailable,
     grpc.StatusCode.UNAVAILABLE.value[0]: PeerUnavailable,
     grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]: PeerOverloaded,
     grpc.StatusCode.DEADLINE_EXCEEDED.value[0]: CallTimedOut,
+}
+# In our words: those of gRPC name the addresses that we have inside.
+TRANSPORT_TEXTS: dict[type[ServiceError], str] = {
+    PeerUnavailable: "The {peer} cannot be reached for the moment.",
+    PeerOverloaded: "The {peer} has no room for one more call at the moment.",
+    CallTimedOut: "The {peer} did not answer in time.",
 }
 
 
@@ -169,7 +187,10 @@ def is_ours(error: BaseException) -> bool:
 
 
 def to_status(error: Exception, request_id: str = "") -> Status:
-    """Turn an error into what goes over the wire; an accident shows nothing but an error id."""
+    """Turn an error into what goes over the wire; an accident shows nothing but an error id.
+
+    Message and details are cut where they would be too long for a client to receive.
+    """
     if isinstance(error, PeerFailed):
         return error.status
     reason = reason_of(error)
@@ -193,8 +214,7 @@ def from_status(status: Status) -> Exception:
         for message in (info, detail, retry):
             packed.Unpack(message)
     if not info.reason:
-        peer = TRANSPORT.get(status.code)
-        return peer(f"A service is not reachable: {status.message}") if peer else PeerFailed(status)
+        return unreached(status.code, "service behind this one") or PeerFailed(status)
     kind = _kinds().get(info.metadata.get("kind", ""))
     if kind is None:
         return PeerFailed(status)
@@ -203,6 +223,12 @@ def from_status(status: Status) -> Exception:
         error.retry_after_ms = retry.retry_delay.ToMilliseconds()
     rebuilt: Exception = error
     return rebuilt
+
+
+def unreached(code: int, peer: str) -> ServiceError | None:
+    """Answer the error that gRPC's own code stands for; None when it tells of something else."""
+    kind = TRANSPORT.get(code)
+    return None if kind is None else kind(TRANSPORT_TEXTS[kind].format(peer=peer))
 
 
 def _rebuilt(kind: type[Any], message: str, facts: dict[str, Any]) -> Any:
@@ -237,7 +263,7 @@ def _accident(request_id: str) -> Status:
 
 
 def _status(reason: int, kind: str, message: str, request_id: str) -> Status:
-    status = Status(code=POLICIES[reason].code.value[0], message=message)
+    status = Status(code=POLICIES[reason].code.value[0], message=trimming.message(message))
     info = ErrorInfo(reason=_name(reason), domain=DOMAIN, metadata={"kind": kind})
     if request_id:
         info.metadata["requestId"] = request_id
@@ -252,7 +278,7 @@ def _name(reason: int) -> str:
 def _detail(reason: int, details: Mapping[str, object]) -> ErrorDetail:
     detail = ErrorDetail(retryable=POLICIES[reason].retryable)
     if details:
-        detail.details.CopyFrom(Json(utf8=orjson.dumps(details, option=orjson.OPT_NON_STR_KEYS)))
+        detail.details.CopyFrom(Json(utf8=trimming.details(details)))
     return detail
 
 

@@ -15,6 +15,7 @@ from services.runtime.call import Caller
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 SECRET_LENGTH = 43  # 62^43 > 2^256
 TENANT_METADATA = "x-integration-tenant"
+SEND_A_KEY = "Send your API key in the header 'Authorization: Bearer <key>'."
 
 
 class IdentityError(Exception):
@@ -54,7 +55,7 @@ class KeyRing:
         """
         scheme, _, key = metadata.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not key:
-            raise Unauthenticated("Send your API key in the header 'Authorization: Bearer <key>'.")
+            raise Unauthenticated(SEND_A_KEY)
         caller = self._callers.get(_digest(key.strip()))
         if caller is None:
             raise Unauthenticated("The API key in the Authorization header is not valid here.")

@@ -14,15 +14,16 @@ from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
 from services.runtime.call import Call
-from services.runtime.channel import MESSAGE_LIMIT
 from services.runtime.dispatch import CallFailed
 from services.runtime.endpoints import Service, path
 from services.runtime.interceptors import Endpoint
+from services.runtime.limits import CARRIED, PINGED
+from services.runtime.running import LAST_WORDS_SECONDS, RunningCalls
 
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """How a server listens; `drain_seconds` is how long running calls may finish after a stop."""
+    """How a server listens; running calls have `drain_seconds` to finish after a stop."""
 
     address: str
     max_concurrent_rpcs: int = 1000
@@ -44,6 +45,7 @@ class GrpcServer:
         self._options = options
         self._health = HealthServicer()
         self._server: grpc.aio.Server | None = None
+        self._calls = RunningCalls()
         self.port = 0
 
     async def start(self) -> None:
@@ -52,8 +54,8 @@ class GrpcServer:
         server = grpc.aio.server(
             maximum_concurrent_rpcs=options.max_concurrent_rpcs,
             options=[
-                ("grpc.max_receive_message_length", MESSAGE_LIMIT),
-                ("grpc.max_send_message_length", MESSAGE_LIMIT),
+                *CARRIED,
+                *PINGED,
                 # On Linux a second process could otherwise bind the same port and take half of it.
                 ("grpc.so_reuseport", 0),
             ],
@@ -73,12 +75,17 @@ class GrpcServer:
         await self._set_health(health_pb2.HealthCheckResponse.SERVING)
 
     async def stop(self) -> None:
-        """Say so to health checks, let running calls finish, then close."""
-        if self._server is None:
+        """Refuse new calls and let running ones finish; what takes too long is told to retry."""
+        server, self._server = self._server, None
+        if server is None:
             return
         await self._health.enter_graceful_shutdown()
-        await self._server.stop(self._options.drain_seconds)
-        self._server = None
+        drain = self._options.drain_seconds
+        refusing = asyncio.create_task(server.stop(drain + LAST_WORDS_SECONDS))
+        await self._calls.finish(drain)
+        # What is left now watches our health, and would do so for ever.
+        await server.stop(LAST_WORDS_SECONDS)
+        await refusing
 
     async def _set_health(self, status: int) -> None:
         names = ["", *(service.descriptor.full_name for service in self._services)]
@@ -87,13 +94,13 @@ class GrpcServer:
 
     def _handlers(self, service: Service) -> grpc.GenericRpcHandler:
         handlers = {
-            method.name: _unary(method, self._endpoints[path(method)])
+            method.name: _unary(method, self._endpoints[path(method)], self._calls)
             for method in service.methods()
         }
         return grpc.method_handlers_generic_handler(service.descriptor.full_name, handlers)
 
 
-def _unary(method: MethodDescriptor, endpoint: Endpoint) -> Any:
+def _unary(method: MethodDescriptor, endpoint: Endpoint, calls: RunningCalls) -> Any:
     rpc = path(method)
 
     async def handle(request: Message, context: "grpc.aio.ServicerContext[Any, Any]") -> Message:
@@ -102,7 +109,7 @@ def _unary(method: MethodDescriptor, endpoint: Endpoint) -> Any:
         if remaining is not None:
             call.deadline = asyncio.get_running_loop().time() + remaining
         try:
-            return await endpoint(request, call)
+            return await calls.answer(endpoint, request, call)
         except CallFailed as failure:
             await _abort(context, failure)
             raise

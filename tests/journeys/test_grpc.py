@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import grpc
@@ -18,6 +19,7 @@ from services.runtime.call import Call, Caller
 from services.runtime.dispatch import CallFailed
 from services.runtime.endpoints import Service, endpoints
 from services.runtime.identity import KeyRing
+from services.runtime.limits import MESSAGE_LIMIT
 from services.runtime.server import GrpcServer, ServerOptions
 from tests.journeys.doors import REGISTRY
 from tests.journeys.houses import House, one_process
@@ -114,32 +116,92 @@ class SlowRegistry:
         return registry_service_pb2.Instance(id="int_inst_slow")
 
 
-async def test_running_calls_finish_when_a_server_stops() -> None:
-    """A stop lets running calls finish and takes no new ones."""
-    servicer = SlowRegistry()
+class LargeRegistry:
+    """A servicer with more to say than fits into a message."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self.serve
+
+    async def serve(self, _request: Message, _call: Call) -> Message:
+        """Answer a large instance."""
+        return registry_service_pb2.Instance(name="x" * MESSAGE_LIMIT)
+
+
+def stub(channel: grpc.aio.Channel) -> Any:
+    """Make the callable of one rpc, for the key of `serving`."""
+    call: Any = channel.unary_unary(
+        f"{REGISTRY}/GetInstance",
+        request_serializer=registry_service_pb2.GetInstanceRequest.SerializeToString,
+        response_deserializer=registry_service_pb2.Instance.FromString,
+    )
+    request = registry_service_pb2.GetInstanceRequest(id="x")
+    return partial(call, request, metadata=(("authorization", "Bearer key"),))
+
+
+async def serving(servicer: Any, drain_seconds: float = 5) -> GrpcServer:
+    """Serve a registry."""
     descriptor = registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"]
     service = Service(descriptor, servicer)
     keys = KeyRing({"key": Caller(tenant="default", subject="admin")})
-    options = ServerOptions(address="127.0.0.1:0", drain_seconds=5)
+    options = ServerOptions(address="127.0.0.1:0", drain_seconds=drain_seconds)
     server = GrpcServer([service], endpoints([service], keys), options)
     await server.start()
+    return server
+
+
+async def test_an_answer_that_is_too_large() -> None:
+    """The caller learns that the answer does not fit, and not that it should ask again."""
+    server = await serving(LargeRegistry())
     async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-        call: Any = channel.unary_unary(
-            f"{REGISTRY}/GetInstance",
-            request_serializer=registry_service_pb2.GetInstanceRequest.SerializeToString,
-            response_deserializer=registry_service_pb2.Instance.FromString,
+        with pytest.raises(grpc.aio.AioRpcError) as failed:
+            await stub(channel)()
+    assert failed.value.code() is grpc.StatusCode.OUT_OF_RANGE
+    await server.stop()
+
+
+async def test_calls_that_take_too_long_are_told_to_come_back() -> None:
+    """What runs when the time is up is cancelled, and answered all the same."""
+    servicer = SlowRegistry()
+    server = await serving(servicer, drain_seconds=0.1)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        running = asyncio.ensure_future(stub(channel)())
+        await servicer.entered.wait()
+        await server.stop()
+        with pytest.raises(grpc.aio.AioRpcError) as ended:
+            await running
+    assert ended.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert "being stopped" in str(ended.value.details())
+
+
+async def test_watchers_of_health_do_not_hold_a_stop() -> None:
+    """Who watches is told at once, and a server without calls does not wait for it to leave."""
+    server = await serving(SlowRegistry(), drain_seconds=60)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        watch: Any = channel.unary_stream(
+            "/grpc.health.v1.Health/Watch",
+            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+            response_deserializer=health_pb2.HealthCheckResponse.FromString,
         )
-        metadata = (("authorization", "Bearer key"),)
-        running = asyncio.ensure_future(
-            call(registry_service_pb2.GetInstanceRequest(id="x"), metadata=metadata)
-        )
+        stream = watch(health_pb2.HealthCheckRequest())
+        assert (await stream.read()).status == health_pb2.HealthCheckResponse.SERVING
+        async with asyncio.timeout(20):
+            stopping = asyncio.create_task(server.stop())
+            assert (await stream.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+            await stopping
+
+
+async def test_running_calls_finish_when_a_server_stops() -> None:
+    """A stop lets running calls finish and takes no new ones."""
+    servicer = SlowRegistry()
+    server = await serving(servicer)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        call = stub(channel)
+        running = asyncio.ensure_future(call())
         await servicer.entered.wait()
         stopping = asyncio.create_task(server.stop())
         await asyncio.sleep(0.2)
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await call(
-                registry_service_pb2.GetInstanceRequest(id="x"), metadata=metadata, timeout=1
-            )
+            await call(timeout=1)
         assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
         servicer.released.set()
         assert (await running).id == "int_inst_slow"
