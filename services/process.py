@@ -5,9 +5,10 @@ import gc
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import uvloop
 
@@ -76,12 +77,11 @@ async def running(settings: Settings, names: Collection[str]) -> AsyncIterator[R
     """
     make_data_dir(settings)
     keys = load_keys(settings)
-    async with (
-        assembled(settings, names, keys) as system,
-        _grpc(settings, system) as grpc_port,
-        _rest(settings, names, system) as rest_port,
-    ):
-        yield Running(system, keys, rest_port, grpc_port)
+    async with assembled(settings, names, keys) as system:
+        doors = _doors(settings, names, system)
+        async with _open(doors):
+            ports = {name: door.port for name, door in doors.items()}
+            yield Running(system, keys, ports.get("rest", 0), ports.get("grpc", 0))
 
 
 async def _serve(settings: Settings, names: Collection[str]) -> int:
@@ -107,52 +107,63 @@ def _settle() -> None:
     gc.enable()
 
 
-@asynccontextmanager
-async def _grpc(settings: Settings, system: System) -> AsyncIterator[int]:
-    if not system.services:
-        yield 0
-        return
-    options = ServerOptions(
+class Door(Protocol):
+    """A server that callers come in through."""
+
+    port: int
+
+    async def start(self) -> None:
+        """Begin to serve; raises `OSError` when it cannot listen."""
+        ...
+
+    async def stop(self) -> None:
+        """Refuse new calls, let running ones finish for a while, and end."""
+        ...
+
+
+def _doors(settings: Settings, names: Collection[str], system: System) -> dict[str, Door]:
+    """Make the servers that these parts need, by the name of the setting with their address."""
+    doors: dict[str, Door] = {}
+    if system.services:
+        doors["grpc"] = GrpcServer(system.services, system.endpoints, _grpc_options(settings))
+    if "gateway" in names:
+        # Other parts start without aiohttp.
+        from services.gateway.app import Gateway  # noqa: PLC0415
+        from services.gateway.rest_server import RestServer  # noqa: PLC0415
+
+        descriptors = list(DESCRIPTORS.values())
+        gateway = Gateway(descriptors, system.dispatch, ready=ready(system.channels))
+        doors["rest"] = RestServer(gateway, settings.rest, settings.drain_seconds)
+    return doors
+
+
+def _grpc_options(settings: Settings) -> ServerOptions:
+    return ServerOptions(
         address=settings.grpc,
         max_concurrent_rpcs=settings.max_concurrent_rpcs,
         reflection=settings.reflection,
         drain_seconds=settings.drain_seconds,
     )
-    server = GrpcServer(system.services, system.endpoints, options)
-    try:
-        await server.start()
-    except OSError as error:
-        raise InvalidSettings([f"grpc: {error}"]) from error
-    try:
-        yield server.port
-    finally:
-        await server.stop()
 
 
 @asynccontextmanager
-async def _rest(settings: Settings, names: Collection[str], system: System) -> AsyncIterator[int]:
-    if "gateway" not in names:
-        yield 0
-        return
-    from aiohttp import web  # noqa: PLC0415 - other parts start without aiohttp
-
-    from services.gateway.app import Gateway  # noqa: PLC0415
-
-    gateway = Gateway(list(DESCRIPTORS.values()), system.dispatch, ready=ready(system.channels))
-    runner = web.ServerRunner(gateway.server(), shutdown_timeout=settings.drain_seconds)
-    await runner.setup()
-    host, _, port = settings.rest.rpartition(":")
+async def _open(doors: Mapping[str, Door]) -> AsyncIterator[None]:
+    """Open all doors, and on leaving close them at once: one that stays open gets new calls."""
+    opened: list[Door] = []
     try:
-        await web.TCPSite(runner, host.strip("[]"), int(port)).start()
-    except OSError as error:
-        await runner.cleanup()
-        raise InvalidSettings(
-            [f"rest: cannot listen on {settings.rest}: {error.strerror}"]
-        ) from error
-    try:
-        yield runner.addresses[0][1]
+        for name, door in doors.items():
+            await _start(name, door)
+            opened.append(door)
+        yield
     finally:
-        await runner.cleanup()
+        await asyncio.gather(*(door.stop() for door in opened))
+
+
+async def _start(name: str, door: Door) -> None:
+    try:
+        await door.start()
+    except OSError as error:
+        raise InvalidSettings([f"{name}: {error}"]) from error
 
 
 def _greet(settings: Settings, process: Running) -> None:

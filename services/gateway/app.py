@@ -6,8 +6,10 @@
 A client that goes away cancels its call.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 import orjson
@@ -18,22 +20,30 @@ from services.gateway import body, headers, status
 from services.gateway.decode import Decoders
 from services.gateway.encode import Encoders
 from services.gateway.errors import (
+    BodyUnreadable,
+    Interrupted,
     InvalidRequest,
     InvalidRoutes,
     MethodNotAllowed,
     RequestRefused,
+    Unauthenticated,
     UnsupportedField,
 )
 from services.gateway.routes import Route, RoutingTable, read_routes
-from services.gateway.server import Server
+from services.gateway.server import Server, is_interrupted
 from services.gateway.status import Failure
 from services.gateway.transcode import Transcoder
 from services.runtime.dispatch import CallFailed, Dispatch
+from services.runtime.identity import SEND_A_KEY
 
 _log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 KEPT_PATHS = 512
+_STOPPING = "The service is being stopped; send the request again."
+_AWAY = "A part of the service cannot be reached for the moment."
+# After these the connection is of no more use.
+_LAST = (BodyUnreadable, Interrupted)
 Ready = Callable[[], Awaitable[Mapping[str, bool]]]
 
 
@@ -75,6 +85,9 @@ class Gateway:
             transcoder, segments = self._find(request.method, path)
             limit = given.get(headers.GRPC_TIMEOUT)
             timeout = None if limit is None else headers.timeout(limit)
+            # Nobody unknown gets megabytes read and parsed; the services look at the key itself.
+            if given.get(hdrs.AUTHORIZATION, "")[:7].lower() != "bearer ":
+                return _failed(Unauthenticated(SEND_A_KEY), request_id)
             content = await body.read(request, self._max_body_bytes)
             kind = given.get(hdrs.CONTENT_TYPE)
             message = transcoder.read_request(segments, query, content, kind)
@@ -83,6 +96,10 @@ class Gateway:
             return _json(transcoder.write_response(answer), request_id)
         except Exception as error:  # noqa: BLE001 whatever it is, callers must not see it
             return _failed(error, request_id)
+        except asyncio.CancelledError:
+            if not is_interrupted(request):
+                raise
+            return _failed(Interrupted(_STOPPING), request_id)
 
     async def _probe(self, method: str, path: str, request_id: str) -> web.Response:
         if method not in ("GET", "HEAD"):
@@ -132,12 +149,19 @@ def _failed(error: Exception, request_id: str) -> web.Response:
         failure = status.our_fault(_log, error, request_id)
     response = _json(failure.body(request_id), request_id, failure.http_status)
     response.headers.update(failure.headers())
+    if isinstance(error, _LAST):
+        response.force_close()
     return response
 
 
 def _call_failed(error: CallFailed, request_id: str) -> Failure:
     failure = status.from_status(error.status)
-    if failure.code == "EXECUTION_ERROR" and not status.is_explained(error.status):
-        # The text of a server that does not speak our words may hold anything.
+    if status.is_explained(error.status):
+        return failure
+    # The text of a server that does not speak our words may hold anything.
+    if failure.code == "EXECUTION_ERROR":
         return status.our_fault(_log, error, request_id)
+    if failure.retryable:
+        _log.warning("request %s failed: %s", request_id, error.status.message)
+        return replace(failure, message=_AWAY)
     return failure

@@ -7,8 +7,11 @@ GatewayError
 └── RequestRefused       a request that reaches no service
     ├── RouteNotFound    no route has this path
     ├── MethodNotAllowed a route has this path, for other methods
+    ├── Unauthenticated  the request has no key
     ├── PayloadTooLarge  the body is over the limit
+    ├── Interrupted      the process ends, and the request took longer than it waits
     └── InvalidRequest   the request is not well-formed
+        ├── BodyUnreadable the body is not encoded as announced
         ├── MalformedJson  the body is not one JSON text in UTF-8
         └── FieldsInvalid  a field is unknown, twice there or of the wrong type; names each
 """
@@ -56,12 +59,24 @@ class MethodNotAllowed(RequestRefused):
     """The path has routes, but not for this method; details: `allow`, a list of methods."""
 
 
+class Unauthenticated(RequestRefused):
+    """The request has no key; whether a key is the right one is for the services to say."""
+
+
+class Interrupted(RequestRefused):
+    """The process ends before the request is done."""
+
+
 class PayloadTooLarge(RequestRefused):
     """The request's body is larger than the limit; details: `limit` in bytes."""
 
 
 class InvalidRequest(RequestRefused):
     """The request line, a header or the body is not as it has to be."""
+
+
+class BodyUnreadable(InvalidRequest):
+    """The body breaks off or is not encoded as announced: where the next request begins is lost."""
 
 
 class MalformedJson(InvalidRequest):

@@ -14,6 +14,8 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _TIMEOUT = re.compile(r"([0-9]{1,8})([HMSmun])")
 # gRPC over HTTP/2, "Timeout".
 _UNIT_SECONDS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
+# Longer than any call may take; a deadline far beyond that is more than clocks of gRPC can hold.
+LONGEST_TIMEOUT = 3600.0
 _numbers = count()
 # As `istr`, a name is folded once and not at every look-up.
 REQUEST_ID = istr("X-Request-Id")
@@ -48,10 +50,10 @@ def metadata(headers: Mapping[str, str], request_id: str) -> list[tuple[str, str
 
 
 def timeout(text: str) -> float:
-    """Seconds of a `Grpc-Timeout`; raises `InvalidRequest`."""
+    """Seconds of a `Grpc-Timeout`, an hour at most; raises `InvalidRequest`."""
     match = _TIMEOUT.fullmatch(text)
     if match is None:
         raise InvalidRequest(
             f"Grpc-Timeout has to be up to 8 digits and one of H M S m u n, not '{text[:40]}'"
         )
-    return int(match[1]) * _UNIT_SECONDS[match[2]]
+    return min(int(match[1]) * _UNIT_SECONDS[match[2]], LONGEST_TIMEOUT)

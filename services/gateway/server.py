@@ -8,16 +8,20 @@ any other, and its bytes go nowhere.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage, ContentEncodingError
 
 from services.gateway import headers, status
+from services.gateway.body import UNKNOWN_ENCODING
 from services.gateway.errors import InvalidRequest
 from services.gateway.status import Failure
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 _log = logging.getLogger(__name__)
+_NOT_DECODABLE = InvalidRequest(UNKNOWN_ENCODING)
 _NOT_HTTP = InvalidRequest("The request is not well-formed HTTP")
 
 
@@ -33,9 +37,34 @@ class Server(web.Server):
         # None is how aiohttp is told not to log accesses, which its types leave out.
         return _Connection(self, loop=loop, access_log=None)  # type: ignore[arg-type]
 
+    def interrupt(self) -> None:
+        """Cancel all requests; a handler can tell by `is_interrupted` and still answer."""
+        for connection in self.connections:
+            if isinstance(connection, _Connection):
+                connection.interrupt()
+
+
+def is_interrupted(request: web.BaseRequest) -> bool:
+    """Tell whether a request was cancelled by us, and not by its client that has left."""
+    return getattr(request.protocol, "interrupted", False)
+
 
 class _Connection(web.RequestHandler):
-    __slots__ = ()
+    __slots__ = ("interrupted",)
+
+    def interrupt(self) -> None:
+        """Cancel the request that is being handled, if there is one."""
+        self.interrupted = True
+        request = self._current_request
+        if request is not None:
+            request.task.cancel()
+
+    def log_exception(self, *arguments: Any, **facts: Any) -> None:
+        """Log accidents; a body that cannot be read is its sender's, read to its end or not."""
+        if isinstance(facts.get("exc_info"), (web.RequestPayloadError, BadHttpMessage)):
+            _log.debug("a body was not encoded as announced")
+        else:
+            super().log_exception(*arguments, **facts)
 
     def handle_error(
         self,
@@ -59,6 +88,8 @@ class _Connection(web.RequestHandler):
 
 
 def _failure(http_status: int, error: BaseException | None, request_id: str) -> Failure:
+    if isinstance(error, ContentEncodingError):
+        return status.from_refusal(_NOT_DECODABLE)
     if http_status == status.from_refusal(_NOT_HTTP).http_status:
         _log.debug("a request was not HTTP: %s", type(error).__name__)
         return status.from_refusal(_NOT_HTTP)

@@ -14,11 +14,13 @@ from google.rpc.status_pb2 import Status
 
 from protos.integration.v1.error_reason_pb2 import ErrorDetail
 from services.gateway.errors import (
+    Interrupted,
     InvalidRequest,
     MethodNotAllowed,
     PayloadTooLarge,
     RequestRefused,
     RouteNotFound,
+    Unauthenticated,
 )
 
 M = TypeVar("M", bound=Message)
@@ -69,6 +71,8 @@ _RETRYABLE = frozenset({"RATE_LIMIT_EXCEEDED", "TEMPORARY_ERROR", "CIRCUIT_OPEN"
 _REFUSED: dict[type[RequestRefused], tuple[str, int]] = {
     RouteNotFound: ("ROUTE_NOT_FOUND", 404),
     MethodNotAllowed: ("METHOD_NOT_ALLOWED", 405),
+    Unauthenticated: ("UNAUTHENTICATED", 401),
+    Interrupted: ("TEMPORARY_ERROR", 503),
     PayloadTooLarge: ("PAYLOAD_TOO_LARGE", 413),
     InvalidRequest: ("VALIDATION_ERROR", 400),
 }
@@ -146,7 +150,14 @@ def from_refusal(error: RequestRefused) -> Failure:
     code, http_status = next(_REFUSED[cls] for cls in type(error).__mro__ if cls in _REFUSED)
     details = orjson.dumps(error.details) if error.details else b""
     allow = tuple(error.details.get("allow", ()))
-    return Failure(http_status, code, error.message, details=details, allow=allow)
+    return Failure(
+        http_status,
+        code,
+        error.message,
+        retryable=code in _RETRYABLE,
+        details=details,
+        allow=allow,
+    )
 
 
 def our_fault(log: logging.Logger, error: BaseException | None, request_id: str) -> Failure:

@@ -20,12 +20,14 @@ from protos.integration.v1.executor_service_pb2 import ExecuteMethodRequest, Exe
 from services.gateway.app import Gateway
 from services.gateway.errors import InvalidRoutes
 from services.runtime.dispatch import CallFailed, Metadata
+from services.runtime.identity import SEND_A_KEY
 
 OURS = [
     registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"],
     executor_service_pb2.DESCRIPTOR.services_by_name["ExecutorService"],
 ]
 EXECUTE = "/api/v1/integration-instances/i/methods/m/execute"
+KEY = "Authorization: Bearer key\r\n"
 LIMIT = 64 * 1024
 Answer = Callable[[Message], Awaitable[Message]]
 Open = Callable[..., Any]
@@ -86,7 +88,7 @@ async def address(dispatch: FakeDispatch) -> AsyncIterator[tuple[str, int]]:
 @pytest.fixture
 async def client(address: tuple[str, int]) -> AsyncIterator[ClientSession]:
     """A client of that gateway."""
-    headers = {"Content-Type": "application/json"}
+    headers = {"Content-Type": "application/json", "Authorization": "Bearer key"}
     async with ClientSession(f"http://{address[0]}:{address[1]}", headers=headers) as session:
         yield session
 
@@ -178,6 +180,13 @@ async def test_a_timeout_that_cannot_be_read_is_refused(client: ClientSession, t
     async with client.post(EXECUTE, headers={"Grpc-Timeout": timeout}) as response:
         error = await error_of(response, 400, "VALIDATION_ERROR")
     assert "Grpc-Timeout" in error["message"]
+
+
+async def test_the_longest_deadline_is_an_hour(client: ClientSession, dispatch: FakeDispatch):
+    """What is beyond the clocks of gRPC would be a deadline that has passed."""
+    async with client.post(EXECUTE, headers={"Grpc-Timeout": "99999999H"}) as response:
+        assert response.status == 200
+    assert dispatch.calls[0][3] == 3600
 
 
 async def test_a_failed_call_keeps_its_status(client: ClientSession, dispatch: FakeDispatch):
@@ -331,6 +340,63 @@ async def test_a_body_that_is_not_packed_as_announced_is_refused(client: ClientS
         await error_of(response, 400, "VALIDATION_ERROR")
 
 
+@pytest.mark.parametrize("path", [EXECUTE, "/nowhere"])
+async def test_a_broken_body_ends_its_connection(
+    address: tuple[str, int], caplog: pytest.LogCaptureFixture, path: str
+):
+    """Nobody knows where a next request would begin; and it is no accident of ours."""
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\n{KEY}Content-Encoding: gzip\r\n"
+    body = "Content-Length: 7\r\n\r\ngarbage"
+    async with asyncio.timeout(10):
+        answer, _, _ = (await raw(address, (head + body).encode())).partition(b"\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 4")
+    assert (b"Connection: close" in answer) is (path == EXECUTE)
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("encoding", ["zstd9", "br", "zstd", "gzip, gzip", "compress"])
+async def test_an_encoding_that_nobody_can_read_is_refused(client: ClientSession, encoding: str):
+    """The caller learns which encodings there are."""
+    headers = {"Content-Encoding": encoding}
+    async with client.post(EXECUTE, data=chunked(1024), headers=headers) as response:
+        error = await error_of(response, 400, "VALIDATION_ERROR")
+    assert "gzip" in error["message"]
+
+
+@pytest.mark.parametrize("given", ["", "Authorization: Basic x\r\n", "Authorization: Bearer\r\n"])
+async def test_without_a_key_no_body_is_read(
+    address: tuple[str, int], dispatch: FakeDispatch, given: str
+):
+    """Who shows no key is answered before the body, in the words of the services."""
+    reader, writer = await asyncio.open_connection(*address)
+    head = f"POST {EXECUTE} HTTP/1.1\r\nHost: x\r\n{given}Expect: 100-continue\r\n"
+    writer.write(f"{head}Content-Length: 9\r\n\r\n".encode())
+    answer = (await reader.readuntil(b"\r\n\r\n")).decode()
+    assert answer.startswith("HTTP/1.1 401 ")
+    assert "WWW-Authenticate: Bearer" in answer
+    length = int(answer.lower().partition("content-length: ")[2].split()[0])
+    error = json.loads(await reader.readexactly(length))["error"]
+    assert (error["code"], error["message"]) == ("UNAUTHENTICATED", SEND_A_KEY)
+    assert dispatch.calls == []
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_an_unknown_server_does_not_speak_to_callers(
+    client: ClientSession, dispatch: FakeDispatch
+):
+    """What gRPC says of a broken connection names addresses; callers get a fixed text."""
+
+    async def fail(_request: Message) -> Message:
+        raise CallFailed(Status(code=code_pb2.UNAVAILABLE, message="ipv4:10.0.0.7:50051: refused"))
+
+    dispatch.answer = fail
+    async with client.post(EXECUTE) as response:
+        error = await error_of(response, 503, "TEMPORARY_ERROR")
+    assert error["retryable"] is True
+    assert "10.0.0.7" not in json.dumps(error)
+
+
 async def test_health_is_answered_without_a_service(client: ClientSession, dispatch: FakeDispatch):
     """Being alive takes no call and no credentials."""
     async with client.get("/healthz") as response:
@@ -400,7 +466,7 @@ async def test_request_targets_are_taken_as_they_come(
         return registry_service_pb2.Instance()
 
     dispatch.answer = answer
-    request = f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    request = f"GET {target} HTTP/1.1\r\nHost: x\r\n{KEY}Connection: close\r\n\r\n"
     answered = await raw(address, request.encode())
     assert answered.startswith(f"HTTP/1.1 {status} ".encode())
 
@@ -430,7 +496,7 @@ async def test_what_is_not_http_is_answered_in_our_form(
 async def test_a_client_that_waits_for_leave_gets_it(address: tuple[str, int]):
     """`Expect: 100-continue` is answered before the body, or with a refusal instead."""
     reader, writer = await asyncio.open_connection(*address)
-    head = f"POST {EXECUTE} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: "
+    head = f"POST {EXECUTE} HTTP/1.1\r\nHost: x\r\n{KEY}Expect: 100-continue\r\nContent-Length: "
     writer.write(f"{head}2\r\n\r\n".encode())
     assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
     writer.write(b"{}")
@@ -461,7 +527,7 @@ async def test_a_client_that_goes_away_cancels_its_call(
 
     dispatch.answer = wait
     _, writer = await asyncio.open_connection(*address)
-    writer.write(f"POST {EXECUTE} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    writer.write(f"POST {EXECUTE} HTTP/1.1\r\nHost: x\r\n{KEY}\r\n".encode())
     async with asyncio.timeout(10):
         await started.wait()
         writer.close()
@@ -474,7 +540,7 @@ async def test_a_client_that_goes_away_in_its_body_calls_nobody(
 ):
     """Half a body is not an error of ours."""
     _, writer = await asyncio.open_connection(*address)
-    writer.write(f"POST {EXECUTE} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{{".encode())
+    writer.write(f"POST {EXECUTE} HTTP/1.1\r\nHost: x\r\n{KEY}Content-Length: 9\r\n\r\n{{".encode())
     await writer.drain()
     writer.close()
     await writer.wait_closed()
@@ -485,7 +551,7 @@ async def test_a_client_that_goes_away_in_its_body_calls_nobody(
 
 async def test_connections_are_kept(address: tuple[str, int]):
     """Several requests, refused ones too, share a connection."""
-    request = f"POST {EXECUTE} HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n{{"
+    request = f"POST {EXECUTE} HTTP/1.1\r\nHost: x\r\n{KEY}Content-Length: 1\r\n\r\n{{"
     last = "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     answered = await raw(address, (request * 3 + last).encode())
     assert answered.count(b"HTTP/1.1 400 ") == 3
