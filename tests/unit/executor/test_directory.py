@@ -1,10 +1,12 @@
 """Instances, remembered for a moment."""
 
 import asyncio
+from contextvars import ContextVar
 
 import pytest
 
 from executor.directory import CachedDirectory
+from executor.errors import DeadlinePassed
 from registry.errors import InstanceNotFound
 from registry.model import Target
 from tests.fakes import MemoryDirectory
@@ -116,6 +118,37 @@ async def test_one_caller_that_gives_up_does_not_fail_the_others(
         await first
     assert (await second).instance.id == INSTANCE
     assert directory.asked == 1
+
+
+async def test_a_question_knows_nothing_of_who_asked_first(
+    directory: MemoryDirectory, clock: Clock
+) -> None:
+    """What belongs to one caller, such as its deadline, is kept from a question that many share."""
+    deadline: ContextVar[float] = ContextVar("deadline")
+    seen: list[float | None] = []
+
+    class Curious:
+        async def resolve(self, tenant: str, instance_id: str, *, fresh: bool = False) -> Target:
+            seen.append(deadline.get(None))
+            return await directory.resolve(tenant, instance_id, fresh=fresh)
+
+    cached = CachedDirectory(Curious(), clock=clock)
+    deadline.set(0.05)
+    await cached.resolve(TENANT, INSTANCE)
+    assert seen == [None]
+
+
+async def test_a_question_without_an_answer_is_asked_again(
+    directory: MemoryDirectory, clock: Clock
+) -> None:
+    """A directory that hangs fails those who wait, and nobody who comes later."""
+    directory.delay = 60
+    cached = CachedDirectory(directory, load_seconds=0.01, clock=clock)
+    with pytest.raises(DeadlinePassed) as passed:
+        await cached.resolve(TENANT, INSTANCE)
+    assert passed.value.details == {"phase": "resolve", "timeoutMs": 10}
+    directory.delay = 0
+    assert (await cached.resolve(TENANT, INSTANCE)).instance.id == INSTANCE
 
 
 async def test_failures_are_not_kept(directory: MemoryDirectory, clock: Clock) -> None:
