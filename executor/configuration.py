@@ -116,7 +116,11 @@ def _split(text: str) -> SplitResult:
 
 def ascii_host(host: str) -> str:
     """Write a host name in ASCII (IDNA); raises ValueError when it has no such form."""
-    return host if host.isascii() else host.encode("idna").decode("ascii")
+    try:
+        return host.encode("idna").decode("ascii")
+    except UnicodeError:
+        reason = "a part of its host is empty, over 63 characters long, or of letters no host has"
+        raise ValueError(reason) from None
 
 
 def _without_userinfo(text: str) -> str:
