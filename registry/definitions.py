@@ -3,16 +3,20 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
+from weakref import WeakValueDictionary
 
 from registry import pages
 from registry.errors import (
     DefinitionExists,
     InvalidDefinition,
+    StaleEtag,
     StatusNotReachable,
     definition_exists,
     no_definition,
+    stale,
 )
 from registry.etags import first_etag, next_etag
 from registry.ids import DEFINITION_PREFIX, Ids, is_id
@@ -38,6 +42,7 @@ _REACHED_FROM: Final[Mapping[DefinitionStatus, frozenset[DefinitionStatus]]] = {
     ARCHIVED: frozenset({DRAFT, PUBLISHED, DEPRECATED}),
 }
 _CACHED: Final = 1000
+_ATTEMPTS: Final = 5
 
 
 class Definitions:
@@ -56,6 +61,7 @@ class Definitions:
         self._clock = clock
         self._ids = Ids(DEFINITION_PREFIX, clock)
         self._contents = _Contents(cached)
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def create(self, tenant: str, text: bytes) -> DefinitionEntry:
         """Register a definition from JSON or YAML; the same content twice is the same definition.
@@ -104,7 +110,7 @@ class Definitions:
     async def publish(self, tenant: str, definition_id: str) -> DefinitionEntry:
         """Offer a draft, or a deprecated definition again; a published one stays as it is.
 
-        Raises `DefinitionNotFound`, `StatusNotReachable`, `StaleEtag` when another change wins.
+        Raises `DefinitionNotFound`, `StatusNotReachable`, `StaleEtag` when others always win.
         """
         return await self._move(tenant, definition_id, PUBLISHED)
 
@@ -160,23 +166,29 @@ class Definitions:
     async def _move(
         self, tenant: str, definition_id: str, wanted: DefinitionStatus
     ) -> DefinitionEntry:
-        entry = await self.get(tenant, definition_id)
-        if entry.status is wanted:
-            return entry
+        async with self._locks.setdefault(definition_id, asyncio.Lock()):
+            for _ in range(_ATTEMPTS):
+                entry = await self.get(tenant, definition_id)
+                if entry.status is wanted:
+                    return entry
+                moved = self._moved(entry, wanted)
+                with suppress(StaleEtag):
+                    await self._store.replace(moved, entry.etag)
+                    return moved
+        raise stale(definition_id)
+
+    def _moved(self, entry: DefinitionEntry, wanted: DefinitionStatus) -> DefinitionEntry:
         if entry.status not in _REACHED_FROM[wanted]:
             message = f"A definition that is {entry.status} cannot become {wanted}"
             raise StatusNotReachable(message, id=entry.id, status=entry.status, wanted=wanted)
         now = self._clock()
-        published_at = now if wanted is PUBLISHED else entry.published_at
-        moved = replace(
+        return replace(
             entry,
             status=wanted,
             updated_at=now,
-            published_at=published_at,
+            published_at=now if wanted is PUBLISHED else entry.published_at,
             etag=next_etag(entry.etag),
         )
-        await self._store.replace(moved, entry.etag)
-        return moved
 
 
 class _Contents:

@@ -14,7 +14,7 @@ import pytest
 from registry.definitions import Definitions
 from registry.errors import StoreUnavailable
 from registry.instances import Instances
-from registry.model import Instance, Problem
+from registry.model import DefinitionEntry, Instance, Problem
 from registry.stores.memory import MemoryDefinitionStore, MemoryInstanceStore
 
 CONFIG = {"baseUrl": "https://crm.example.com", "apiKey": "planted-secret"}
@@ -75,6 +75,23 @@ class RecordingVault:
         self.kept.pop((tenant, instance_id), None)
 
 
+class DisturbedDefinitionStore(MemoryDefinitionStore):
+    """A store on the other side of a network, in which somebody else may write first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.overtakers = 0
+
+    async def replace(self, entry: DefinitionEntry, expected_etag: str) -> None:
+        """Write, perhaps too late."""
+        await asyncio.sleep(0)
+        if self.overtakers:
+            self.overtakers -= 1
+            stored = await self.get(entry.tenant, entry.id)
+            await super().replace(replace(stored, etag=f"{stored.etag}0"), stored.etag)
+        await super().replace(entry, expected_etag)
+
+
 class DisturbedInstanceStore(MemoryInstanceStore):
     """A store that fails on demand, or in which somebody else writes first."""
 
@@ -114,7 +131,7 @@ class Registry:
     definitions: Definitions
     instances: Instances
     vault: RecordingVault
-    definition_store: MemoryDefinitionStore
+    definition_store: DisturbedDefinitionStore
     instance_store: DisturbedInstanceStore
     changed: list[tuple[str, str]]
 
@@ -124,7 +141,7 @@ def registry() -> Registry:
     """Answer an empty registry."""
     clock, vault = Calendar(), RecordingVault()
     changed: list[tuple[str, str]] = []
-    definition_store, instance_store = MemoryDefinitionStore(), DisturbedInstanceStore()
+    definition_store, instance_store = DisturbedDefinitionStore(), DisturbedInstanceStore()
     definitions = Definitions(definition_store, SyntaxScripts(), clock)
     instances = Instances(
         instance_store, definitions, vault, clock, lambda *event: changed.append(event)

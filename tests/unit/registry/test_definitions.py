@@ -15,6 +15,7 @@ from registry.errors import (
     DefinitionNotFound,
     InvalidDefinition,
     InvalidPageRequest,
+    StaleEtag,
     StatusNotReachable,
 )
 from registry.model import DefinitionEntry, DefinitionFilter, DefinitionStatus, PageRequest
@@ -210,6 +211,26 @@ class TestLife:
         assert published.updated_at > draft.updated_at
         assert deprecated.published_at == published.published_at
         assert len({draft.etag, published.etag, deprecated.etag}) == 3
+
+    async def test_steps_at_the_same_time_are_taken_one_after_another(
+        self, registry: Registry, written: Write
+    ) -> None:
+        """Who gives no etag is not told of others: every step is taken, on what they wrote."""
+        entry = await registry.definitions.create("acme", written())
+        steps = [registry.definitions.deprecate, registry.definitions.publish] * 10
+        taken = await asyncio.gather(*(step("acme", entry.id) for step in steps))
+        assert [item.status for item in taken] == ["DEPRECATED", "PUBLISHED"] * 10
+        registry.definition_store.overtakers = 2
+        assert (await registry.definitions.archive("acme", entry.id)).status == "ARCHIVED"
+
+    async def test_a_step_is_not_repeated_for_ever(
+        self, registry: Registry, written: Write
+    ) -> None:
+        """Who is always overtaken learns it at last."""
+        entry = await registry.definitions.create("acme", written())
+        registry.definition_store.overtakers = 1000
+        with pytest.raises(StaleEtag):
+            await registry.definitions.deprecate("acme", entry.id)
 
     async def test_another_tenant_moves_nothing(self, registry: Registry, written: Write) -> None:
         """Steps on another tenant's definition find nothing."""
