@@ -1,5 +1,6 @@
 """The registry where it runs elsewhere: what the executor needs of it."""
 
+from executor.lru import LeastRecentlyUsed
 from protos.integration.v1 import registry_service_pb2 as rpc
 from registry.model import Definition, Target
 from registry.parse import parse_document
@@ -7,6 +8,7 @@ from services.registry import wire
 from services.runtime.channel import Peer
 
 SERVICE = "/integration.v1.RegistryService"
+MOST_DEFINITIONS = 1000
 
 
 class RegistryClient:
@@ -14,7 +16,7 @@ class RegistryClient:
 
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
-        self._definitions: dict[str, Definition] = {}
+        self._definitions: LeastRecentlyUsed[str, Definition] = LeastRecentlyUsed(MOST_DEFINITIONS)
 
     async def resolve(self, tenant: str, instance_id: str) -> Target:
         """Answer the instance and its definition; raises the registry's `InstanceNotFound`."""
@@ -32,5 +34,6 @@ class RegistryClient:
             content = await self._peer.call(
                 f"{SERVICE}/GetDefinitionContent", request, rpc.DefinitionContent, tenant
             )
-            known = self._definitions[digest] = parse_document(content.document.utf8)
+            known = parse_document(content.document.utf8)
+            self._definitions.put(digest, known)
         return known
