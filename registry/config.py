@@ -5,7 +5,7 @@ Messages speak of names and of what the schema asks for, never of values: any of
 
 import json
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final
 
 import jsonschema_rs
@@ -17,8 +17,15 @@ from registry.schemas import properties_of
 
 _LONGEST_NAME: Final = 200
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_UNSENDABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SAME_VALUE: Final = ("allOf", "anyOf", "oneOf")
 _BRANCHES: Final = ("if", "then", "else", "not")
+# Where each auth type has its credentials: properties of `AuthPlacement` that name the fields.
+_CREDENTIALS: Final[Mapping[str, tuple[str, ...]]] = {
+    "api_key": ("field",),
+    "bearer": ("field",),
+    "basic": ("username_field", "field"),
+}
 _Message = Callable[[Mapping[str, Any]], str]
 
 
@@ -40,7 +47,7 @@ def config_problems(
 
     `kept` are the secrets the instance holds already: present, whatever they are.
     """
-    if flawed := tuple(flaws(dict(config), "/config")):
+    if flawed := (*flaws(dict(config), "/config"), *_unsendable(config, definition)):
         return flawed
     schema = _without(definition.config_schema, kept) if kept else definition.config_schema
     validator = jsonschema_rs.validator_for(_plain(schema), offline=True, validate_formats=True)
@@ -49,6 +56,15 @@ def config_problems(
         return ()
     found = dict.fromkeys(_problem(error) for error in validator.iter_errors(candidate))
     return tuple(problem for problem in found if not _is_of(problem.path, kept))
+
+
+def _unsendable(config: Mapping[str, Any], definition: Definition) -> Iterator[Problem]:
+    """Name the credentials that no request could carry, whatever a schema allows."""
+    for place in _CREDENTIALS.get(definition.auth_type, ()):
+        name: str = getattr(definition.auth, place)
+        value = config.get(name)
+        if isinstance(value, str) and _UNSENDABLE.search(value):
+            yield Problem(pointer("config", name), "must not have control characters")
 
 
 def name_problems(name: str) -> tuple[Problem, ...]:

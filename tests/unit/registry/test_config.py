@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.config import completed, config_problems
+from registry.model import Problem
 from registry.parse import parse
 
 Write = Callable[..., bytes]
@@ -114,3 +115,37 @@ def test_no_message_has_a_value(rule: Any, value: Any, extra: Any) -> None:
     definition = parse(json.dumps(text).encode()).definition
     config = completed({"apiKey": value, "extra": value}, definition)
     assert "planted" not in repr(config_problems(config, definition))
+
+
+BASIC = {"field": "pass", "usernameField": "user"}
+
+
+@pytest.mark.parametrize("character", ["\r", "\n", "\x00", "\x1f", "\x7f", "\x85"])
+@pytest.mark.parametrize(
+    ("auth_type", "auth", "field"),
+    [
+        ("api_key", {}, "apiKey"),
+        ("api_key", {"in": "query", "name": "key", "field": "token"}, "token"),
+        ("bearer", {"field": "token"}, "token"),
+        ("basic", BASIC, "user"),
+        ("basic", BASIC, "pass"),
+    ],
+)
+def test_a_secret_that_cannot_be_sent_is_refused(
+    written: Write, character: str, auth_type: str, auth: dict[str, str], field: str
+) -> None:
+    """No request can carry a control character: said at once and by name, without the value."""
+    names = {"apiKey", "token", "user", "pass", "note"}
+    schema = {"properties": {name: {"type": "string"} for name in names}}
+    more = {"auth": auth} if auth else {}
+    definition = parse(written(authType=auth_type, configSchema=schema, **more)).definition
+    config = {**dict.fromkeys(names, "fine"), "note": "may\nhave them"}
+    assert config_problems(config, definition) == ()
+    [problem] = config_problems({**config, field: f"planted{character}x"}, definition)
+    assert problem == Problem(f"/config/{field}", "must not have control characters")
+
+
+def test_other_secrets_may_have_any_characters(written: Write) -> None:
+    """A private key has lines, and where nothing is shown to an API, nothing is asked."""
+    definition = parse(written(configSchema={})).definition
+    assert config_problems({"apiKey": "a\nb", "privateKey": "a\nb"}, definition) == ()
