@@ -14,7 +14,7 @@ from registry.model import Problem
 from registry.problems import pointer
 
 MAX_DEPTH: Final = 64
-_LONGEST_DOUBLE: Final = 308  # decimal digits that always fit
+LONGEST_DOUBLE: Final = 308  # decimal digits that always fit
 
 
 class Numeral(float):
@@ -45,7 +45,7 @@ def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def integer(text: str) -> int | Numeral:
     """Read a whole number; one that Python would spell differently, or refuse, stays as written."""
-    return Numeral(text) if text == "-0" or len(text) > _LONGEST_DOUBLE else int(text)
+    return Numeral(text) if text == "-0" or len(text) > LONGEST_DOUBLE else int(text)
 
 
 def flaws(value: Any, path: str = "", depth: int = 0) -> Iterator[Problem]:

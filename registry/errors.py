@@ -3,7 +3,7 @@
 RegistryError
 ├── InvalidDefinition       the text is no definition; `problems` lists everything that is wrong
 ├── InvalidInstance         the name or the config doesn't fit; `problems` likewise
-├── InvalidPageRequest      a page, a limit, a search or a page token that cannot be served
+├── InvalidPageRequest      a page, a filter or a page token that cannot be served
 ├── DefinitionNotFound      none of this id, or another tenant's
 ├── InstanceNotFound        none of this id, or another tenant's
 ├── DefinitionExists        same name and version, other content
@@ -32,7 +32,7 @@ class InvalidInstance(RegistryError):
 
 
 class InvalidPageRequest(RegistryError):
-    """Details: `field`, the part of the request that cannot be served."""
+    """Details: `problems`, as for `InvalidDefinition`: each part of it that cannot be served."""
 
 
 class DefinitionNotFound(RegistryError):

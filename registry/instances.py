@@ -13,7 +13,6 @@ from registry.definitions import Definitions
 from registry.errors import (
     DefinitionNotOffered,
     InstanceNotFound,
-    InvalidInstance,
     StaleEtag,
     StoreUnavailable,
     no_instance,
@@ -35,7 +34,7 @@ from registry.model import (
     Target,
 )
 from registry.ports import Clock, InstanceListener, InstanceStore, SecretVault
-from registry.problems import as_details, summary
+from registry.problems import invalid_instance
 from registry.revision import Revision, revise
 from registry.secrecy import Secrecy
 
@@ -136,13 +135,16 @@ class Instances:
         """Change the name or fields of the config; a secret that is not sent stays as it is.
 
         Raises `InstanceNotFound`, `InvalidInstance`, and `StaleEtag` when an etag is given and
-        somebody else wrote in between. Without one, the change is made to what others wrote.
+        somebody else wrote in between. Without one, the change is made to what others wrote. A
+        change of nothing writes nothing.
         """
         async with self._lock(instance_id):
             for _ in range(_ATTEMPTS):
                 current = await self.get(tenant, instance_id)
                 if change.etag not in {"", current.etag}:
                     raise stale(instance_id)
+                if change.name is None and change.config is None:
+                    return current
                 with suppress(StaleEtag):
                     return await self._write(current, change)
         raise stale(instance_id)
@@ -284,5 +286,4 @@ def _retrieve(task: asyncio.Task[Instance]) -> None:
 
 def _refuse(*problems: Problem) -> None:
     if problems:
-        message = f"The instance is not valid: {summary(problems)}"
-        raise InvalidInstance(message, problems=as_details(problems))
+        raise invalid_instance(problems)

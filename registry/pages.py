@@ -9,9 +9,9 @@ import binascii
 import re
 from typing import Final, Protocol, TypeVar
 
-from registry.errors import InvalidPageRequest
 from registry.ids import is_id
-from registry.model import Page, PageRequest
+from registry.model import Page, PageRequest, Problem
+from registry.problems import invalid_page_request
 
 MAX_LIMIT: Final = 200
 _MAX_PAGE: Final = 10_000_000
@@ -34,13 +34,16 @@ Row = TypeVar("Row", bound=Identified)
 
 def check(request: PageRequest, search: str) -> None:
     """Raise `InvalidPageRequest` for what cannot be served."""
+    problems = []
     if not 1 <= request.page <= _MAX_PAGE:
-        raise InvalidPageRequest("page must be 1 or more", field="page")
+        problems.append(Problem("/page", f"must be from 1 to {_MAX_PAGE}"))
     if not 1 <= request.limit <= MAX_LIMIT:
-        raise InvalidPageRequest(f"limit must be from 1 to {MAX_LIMIT}", field="limit")
+        problems.append(Problem("/limit", f"must be from 1 to {MAX_LIMIT}"))
     if len(search) > _LONGEST_SEARCH or not search.isprintable():
-        message = f"search must be at most {_LONGEST_SEARCH} printable characters"
-        raise InvalidPageRequest(message, field="search")
+        message = f"must be at most {_LONGEST_SEARCH} printable characters"
+        problems.append(Problem("/search", message))
+    if problems:
+        raise invalid_page_request(problems)
 
 
 def token_after(last_id: str) -> str:
@@ -56,8 +59,8 @@ def last_id(token: str, prefix: str) -> str:
         text = ""
     identifier = text.removeprefix(_MARK)
     if text == identifier or not is_id(identifier) or not identifier.startswith(prefix):
-        message = "pageToken is none that a list of this kind has answered; start without it"
-        raise InvalidPageRequest(message, field="pageToken")
+        message = "is none that a list of this kind has answered; start without it"
+        raise invalid_page_request([Problem("/pageToken", message)])
     return identifier
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-from registry.errors import InvalidDefinition
+from registry.errors import InvalidDefinition, InvalidInstance, InvalidPageRequest
 from registry.model import Problem
 
 MOST_SHOWN: Final = 100
@@ -39,6 +39,20 @@ def invalid_definition(problems: Iterable[Problem]) -> InvalidDefinition:
     found = tuple(problems)
     message = f"The definition is not valid: {summary(found)}"
     return InvalidDefinition(message, problems=as_details(found))
+
+
+def invalid_instance(problems: Iterable[Problem]) -> InvalidInstance:
+    """Answer the error that lists these problems, of which there must be one at least."""
+    found = tuple(problems)
+    message = f"The instance is not valid: {summary(found)}"
+    return InvalidInstance(message, problems=as_details(found))
+
+
+def invalid_page_request(problems: Iterable[Problem]) -> InvalidPageRequest:
+    """Answer the error that lists these problems, of which there must be one at least."""
+    found = tuple(problems)
+    message = f"The list cannot be answered: {summary(found)}"
+    return InvalidPageRequest(message, problems=as_details(found))
 
 
 def from_details(details: object) -> tuple[Problem, ...]:

@@ -1,15 +1,18 @@
-"""From the text of a definition to JSON values: JSON by RFC 8259, or YAML, in UTF-8.
+"""From the text of a definition or a config to JSON values: JSON by RFC 8259, or YAML, in UTF-8.
 
 What one reader would understand differently from the next is refused: duplicate keys, YAML
 aliases and tags, half surrogate pairs, numbers beyond a double.
 """
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
+from math import inf
 from typing import Any, Final, NoReturn
 
-from registry.canonical import Numeral, flaws, integer, members
+from registry.canonical import LONGEST_DOUBLE, Numeral, flaws, integer, members
 from registry.model import Problem
-from registry.problems import invalid_definition
+from registry.problems import invalid_definition, invalid_instance
 
 MAX_BYTES: Final = 1024 * 1024
 _FRAME_WIDTH: Final = 120
@@ -20,35 +23,72 @@ def read(text: bytes) -> Any:
 
     Text that starts with a brace is JSON, everything else YAML. Raises `InvalidDefinition`.
     """
-    if len(text) > MAX_BYTES:
-        message = f"is {len(text)} bytes long; a definition has at most {MAX_BYTES}"
-        raise invalid_definition([Problem("", message)])
     try:
-        characters = text.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        message = f"is not UTF-8: byte {error.start} does not belong there"
-        raise invalid_definition([Problem("", message)]) from None
-    tree = _read_json(characters) if characters.lstrip()[:1] == "{" else _read_yaml(characters)
+        characters = _decoded(text, "a definition")
+        if characters.lstrip()[:1] == "{":
+            tree = _read_json(characters, Numeral, integer)
+        else:
+            tree = _read_yaml(characters)
+    except _Unreadable as error:
+        raise invalid_definition([error.problem]) from None
     if problems := tuple(flaws(tree)):
         raise invalid_definition(problems)
     return tree
 
 
-def _read_json(text: str) -> Any:
+def read_config(text: bytes) -> Any:
+    """Read the JSON text of a config, of at most `MAX_BYTES` bytes; its numbers are Python's.
+
+    Raises `InvalidInstance`, which quotes nothing of the text: there are secrets in it.
+    """
+    try:
+        tree = _read_json(_decoded(text, "a config"), float, _whole)
+    except _Unreadable as error:
+        raise invalid_instance([replace(error.problem, path="/config", code_frame="")]) from None
+    if problems := tuple(flaws(tree, "/config")):
+        raise invalid_instance(problems)
+    return tree
+
+
+class _Unreadable(Exception):
+    """A text that is none of its language."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+def _decoded(text: bytes, what: str) -> str:
+    if len(text) > MAX_BYTES:
+        message = f"is {len(text)} bytes long; {what} has at most {MAX_BYTES}"
+        raise _Unreadable(Problem("", message))
+    try:
+        return text.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        message = f"is not UTF-8: byte {error.start} does not belong there"
+        raise _Unreadable(Problem("", message)) from None
+
+
+def _whole(digits: str) -> float:
+    # Infinity has no place in JSON, so that a number which is too long is found where it stands.
+    return int(digits) if len(digits) <= LONGEST_DOUBLE else inf
+
+
+def _read_json(text: str, decimal: Callable[[str], float], whole: Callable[[str], float]) -> Any:
     try:
         return json.loads(
             text,
             object_pairs_hook=members,
-            parse_float=Numeral,
-            parse_int=integer,
+            parse_float=decimal,
+            parse_int=whole,
             parse_constant=_no_constant,
         )
     except json.JSONDecodeError as error:
-        raise invalid_definition([_syntax_problem(text, error)]) from None
+        raise _Unreadable(_syntax_problem(text, error)) from None
     except RecursionError:
-        raise invalid_definition([Problem("", "is nested too deep")]) from None
+        raise _Unreadable(Problem("", "is nested too deep")) from None
     except _NoJsonNumber as error:
-        raise invalid_definition([Problem("", f"{error} is no number of JSON")]) from None
+        raise _Unreadable(Problem("", f"{error} is no number of JSON")) from None
 
 
 class _NoJsonNumber(Exception):
@@ -76,7 +116,7 @@ def _read_yaml(text: str) -> Any:
     except UnreadableYaml as error:
         frame = code_frame(text, error.line, error.column) if error.line else ""
         problem = Problem("", f"is not YAML: {error.message}", error.line, error.column, frame)
-        raise invalid_definition([problem]) from None
+        raise _Unreadable(problem) from None
 
 
 def code_frame(text: str, line: int, column: int) -> str:

@@ -1,7 +1,5 @@
 """The credential service's servicer."""
 
-import json
-
 from google.protobuf.empty_pb2 import Empty
 
 from credentials.manager import CredentialManager
@@ -22,9 +20,8 @@ class CredentialServicer:
         self, request: rpc.UpdateCredentialsRequest, call: Call
     ) -> rpc.UpdateCredentialsResponse:
         """Set and remove fields."""
-        fields = json.loads(request.fields.utf8 or b"{}")
         version = await self._manager.update(
-            call.tenant, request.instance_id, fields, request.removed
+            call.tenant, request.instance_id, wire.fields_model(request.fields), request.removed
         )
         return rpc.UpdateCredentialsResponse(version=version)
 

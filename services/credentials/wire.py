@@ -1,11 +1,15 @@
 """Credentials: model ↔ contract."""
 
+import json
 from datetime import UTC
+from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from credentials.errors import InvalidCredentials
 from credentials.model import Authorization, AuthScheme, OutgoingRequest
 from protos.integration.v1 import credentials_service_pb2 as rpc
+from protos.integration.v1.json_pb2 import Json
 
 
 def scheme(model: AuthScheme) -> rpc.AuthScheme:
@@ -30,6 +34,18 @@ def scheme_model(message: rpc.AuthScheme) -> AuthScheme:
         field=message.field,
         username_field=message.username_field,
     )
+
+
+def fields_model(message: Json) -> dict[str, Any]:
+    """Contract → model; raises `InvalidCredentials`, which quotes nothing of the text."""
+    try:
+        found = json.loads(message.utf8 or b"{}")
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        text = "The fields of credentials must be a JSON object; send one without huge numbers"
+        raise InvalidCredentials(text, field="")
+    return found
 
 
 def request_model(message: rpc.AuthorizeRequest) -> OutgoingRequest:

@@ -11,7 +11,6 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from protos.integration.v1 import definition_pb2 as contract
 from protos.integration.v1 import registry_service_pb2 as rpc
 from protos.integration.v1.json_pb2 import Json
-from registry.errors import InvalidInstance
 from registry.instances import InstanceChange
 from registry.model import (
     Definition,
@@ -27,6 +26,8 @@ from registry.model import (
     PageRequest,
     Problem,
 )
+from registry.problems import invalid_instance, invalid_page_request
+from registry.text import read_config
 
 DEFAULT_LIMIT = 20
 OWN_FIELDS = frozenset(
@@ -234,27 +235,34 @@ def pagination(page: Page[Any]) -> contract.Pagination:
 
 def definition_filter(message: rpc.ListDefinitionsRequest) -> DefinitionFilter:
     """Contract → model."""
-    name = contract.Definition.Status.Name(message.status)
-    status = DefinitionStatus(name) if message.status else None
+    name = _status(contract.Definition.Status.items(), message.status)
+    status = DefinitionStatus(name) if name else None
     return DefinitionFilter(search=message.search, status=status, type=message.type)
 
 
 def instance_filter(message: rpc.ListInstancesRequest) -> InstanceFilter:
     """Contract → model."""
-    name = rpc.Instance.Status.Name(message.status)
-    status = InstanceStatus(name) if message.status else None
+    name = _status(rpc.Instance.Status.items(), message.status)
+    status = InstanceStatus(name) if name else None
     return InstanceFilter(search=message.search, status=status, definition_id=message.definition_id)
+
+
+def _status(known: Iterable[tuple[str, int]], number: int) -> str:
+    """Answer the name of a status, empty for none; any number may come over the wire."""
+    names = {value: name for name, value in known if value}
+    if number and number not in names:
+        message = f"must be one of {', '.join(names.values())}"
+        raise invalid_page_request([Problem("/status", message)])
+    return names.get(number, "")
 
 
 def config(message: Json) -> dict[str, Any]:
     """Answer the config that was sent; raises `InvalidInstance` when it is no object."""
-    found = parsed(message)
+    found = read_config(message.utf8) if message.utf8 else None
     if found is None:
         return {}
     if not isinstance(found, dict):
-        path = "/config"
-        problems = [{"path": path, "message": "must be an object"}]
-        raise InvalidInstance("The config must be a JSON object.", problems=problems)
+        raise invalid_instance([Problem("/config", "must be an object")])
     return found
 
 
@@ -287,5 +295,5 @@ def json_value(value: object) -> Json:
 
 
 def parsed(message: Json) -> Any:
-    """Answer the value of a text; None when there is none."""
+    """Answer the value of a text that one of our services wrote; None when there is none."""
     return json.loads(message.utf8) if message.utf8 else None

@@ -308,3 +308,18 @@ async def test_a_caller_that_leaves_does_not_part_config_and_secrets(
         await caller
     kept = await registry.instances.get("acme", instance.id)
     assert (kept.config, kept.credentials_version) == ({"baseUrl": "https://b.example.com"}, 2)
+
+
+async def test_a_change_of_nothing_writes_nothing(
+    registry: Registry, connected: Connect, example: Golden
+) -> None:
+    """Without a name and a config the instance stays what it was, its etag too."""
+    instance = await connected(example("crm"))
+    registry.changed.clear()
+    assert await registry.instances.update("acme", instance.id, InstanceChange()) == instance
+    same = InstanceChange(etag=instance.etag)
+    assert await registry.instances.update("acme", instance.id, same) == instance
+    assert registry.changed == []
+    assert registry.vault.versions["acme", instance.id] == 1
+    with pytest.raises(StaleEtag):
+        await registry.instances.update("acme", instance.id, InstanceChange(etag="0-x"))

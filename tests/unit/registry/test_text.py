@@ -1,4 +1,4 @@
-"""Reading the text of a definition."""
+"""Reading the text of a definition, and that of a config."""
 
 import json
 from typing import Any
@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.canonical import write
-from registry.errors import InvalidDefinition
-from registry.text import MAX_BYTES, code_frame, read
+from registry.errors import InvalidDefinition, InvalidInstance
+from registry.text import MAX_BYTES, code_frame, read, read_config
 
 
 def json_values(characters: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
@@ -176,3 +176,48 @@ def test_a_frame_of_a_long_line_shows_the_place() -> None:
     """The mark stays below its character."""
     frame = code_frame("x" * 500 + "!" + "y" * 500, 1, 501).split("\n")
     assert frame[0][frame[1].index("^")] == "!"
+
+
+@given(JSON)
+def test_a_config_is_read_as_python_reads_it(value: Any) -> None:
+    """Every JSON value without flaws comes back equal, its numbers plain ones."""
+    assert read_config(json.dumps(value).encode()) == value
+    assert type(read_config(b"-0")) is int
+    assert type(read_config(b"1.5")) is float
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "words"),
+    [
+        (b"", "/config", "is not JSON"),
+        (b"{", "/config", "is not JSON"),
+        (b"baseUrl: planted", "/config", "is not JSON"),
+        (b'{"a": "planted', "/config", "is not JSON"),
+        (b'{"a": "planted\xff"}', "/config", "is not UTF-8"),
+        (b"[" * 200_000, "/config", "nested too deep"),
+        (b'{"a": ' + b"[" * 70 + b"]" * 70 + b"}", "/config/a" + "/0" * 63, "64 levels"),
+        (b'{"a": "planted", "a": "planted-2"}', "/config/a", "more than once"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "/config/a", "beyond 1.79e308"),
+        (b'{"a": -' + b"9" * 309 + b"}", "/config/a", "beyond 1.79e308"),
+        (b'{"a": 1e999}', "/config/a", "beyond 1.79e308"),
+        (b'{"a": NaN}', "/config", "NaN is no number"),
+        (b'{"a": "\\ud800"}', "/config/a", "surrogate"),
+        (b'"' + b"x" * MAX_BYTES + b'"', "/config", "a config has at most"),
+    ],
+)
+def test_a_config_that_cannot_be_read(text: bytes, path: str, words: str) -> None:
+    """What is wrong is named with its place; nothing of the text, which holds secrets, is shown."""
+    with pytest.raises(InvalidInstance) as caught:
+        read_config(text)
+    [problem] = problems_of(caught.value)
+    assert problem["path"] == path
+    assert words in problem["message"]
+    assert "codeFrame" not in problem
+    assert "planted" not in f"{caught.value} {caught.value.details}"
+
+
+def problems_of(error: InvalidInstance) -> list[dict[str, Any]]:
+    """Answer what is wrong, as callers see it."""
+    found = error.details["problems"]
+    assert isinstance(found, list)
+    return found

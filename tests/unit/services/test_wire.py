@@ -4,16 +4,18 @@ import dataclasses
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from google.protobuf.descriptor import Descriptor
 from hypothesis import given
 from hypothesis import strategies as st
 
+from credentials.errors import InvalidCredentials
 from credentials.model import Authorization, AuthScheme
 from protos.integration.v1 import credentials_service_pb2, definition_pb2, registry_service_pb2
-from registry.errors import InvalidInstance
+from protos.integration.v1.json_pb2 import Json
+from registry.errors import InvalidInstance, InvalidPageRequest
 from registry.model import (
     DefinitionEntry,
     DefinitionStatus,
@@ -155,6 +157,43 @@ def test_a_config_is_an_object(text: bytes) -> None:
     assert refused.value.details["problems"] == [
         {"path": "/config", "message": "must be an object"}
     ]
+
+
+@pytest.mark.parametrize("number", [99, -1, 2**31 - 1])
+@pytest.mark.parametrize(
+    ("read", "request_"),
+    [
+        (wire.definition_filter, registry_service_pb2.ListDefinitionsRequest),
+        (wire.instance_filter, registry_service_pb2.ListInstancesRequest),
+    ],
+)
+def test_a_status_without_a_name_is_refused(read: Any, request_: Any, number: int) -> None:
+    """Any number may come over the wire; those of the contract are listed, the rest refused."""
+    with pytest.raises(InvalidPageRequest) as refused:
+        read(request_(status=number))
+    [problem] = cast("list[dict[str, str]]", refused.value.details["problems"])
+    assert problem["path"] == "/status"
+    assert "UNSPECIFIED" not in problem["message"]
+    assert read(request_()).status is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"[]",
+        b'"x"',
+        b"{",
+        b"\xff",
+        b"[" * 200_000,
+        b'{"fields": ' + b"9" * 5000 + b"}",
+    ],
+)
+def test_fields_of_credentials_are_an_object(text: bytes) -> None:
+    """Anything else is refused with an error of the credentials."""
+    with pytest.raises(InvalidCredentials):
+        credentials_wire.fields_model(Json(utf8=text))
+    assert credentials_wire.fields_model(Json()) == {}
+    assert credentials_wire.fields_model(Json(utf8=b'{"a":1}')) == {"a": 1}
 
 
 def test_a_page_tells_where_it_stands() -> None:
