@@ -8,9 +8,13 @@ from dataclasses import dataclass, field
 import pytest
 import pytest_asyncio
 from aiohttp import web
+from grpc import StatusCode
 
+from protos.integration.v1.registry_service_pb2 import ResolveInstanceRequest
+from services.runtime.dispatch import CallFailed
 from tests.journeys.conftest import served
-from tests.journeys.doors import Door, Refused
+from tests.journeys.doors import REGISTRY, Door, Refused, RestDoor
+from tests.journeys.houses import House
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -125,3 +129,23 @@ async def test_the_first_call_after_a_change_goes_to_the_new_host(
     for move in range(6):
         assert (await door.execute(instance, "go")).value == {"host": hosts[move % 2].name}
         await door.reconfigure(instance, hosts[1 - move % 2].config)
+
+
+async def test_the_version_is_between_the_services(
+    houses: dict[str, House], hosts: tuple[Host, Host]
+) -> None:
+    """No answer shows a version of credentials, and none but a service may ask for it."""
+    for house in houses.values():
+        door = RestDoor(house.session, house.rest, house.key)
+        registered = await door.register(json.dumps(DEFINITION).encode())
+        instance = await door.connect(registered["id"], hosts[0].config)
+        read = json.loads(await door.send("GET", f"/integration-instances/{instance['id']}"))
+        assert [name for shown in (instance, read) for name in shown if "ersion" in name] == []
+        with pytest.raises(CallFailed) as refused:
+            await house.over_grpc(
+                f"{REGISTRY}/ResolveInstance",
+                ResolveInstanceRequest(id=instance["id"]),
+                [("authorization", f"Bearer {house.key}")],
+                10,
+            )
+        assert refused.value.status.code == StatusCode.PERMISSION_DENIED.value[0]
