@@ -78,7 +78,7 @@ class ErrorDetail(_message.Message):
         RATE_LIMIT_EXCEEDED: ErrorDetail._Reason.ValueType  # 17
         """The upstream's limit or our own budget is used up; comes with a time to wait."""
         TEMPORARY_ERROR: ErrorDetail._Reason.ValueType  # 18
-        """The upstream could not be reached or is down for the moment."""
+        """The upstream could not be reached or is down for the moment, or the instance is being changed right now."""
         CIRCUIT_OPEN: ErrorDetail._Reason.ValueType  # 19
         """The upstream failed so often that calls to it are held back for a while."""
         TIMEOUT_ERROR: ErrorDetail._Reason.ValueType  # 20
@@ -134,7 +134,7 @@ class ErrorDetail(_message.Message):
     RATE_LIMIT_EXCEEDED: ErrorDetail.Reason.ValueType  # 17
     """The upstream's limit or our own budget is used up; comes with a time to wait."""
     TEMPORARY_ERROR: ErrorDetail.Reason.ValueType  # 18
-    """The upstream could not be reached or is down for the moment."""
+    """The upstream could not be reached or is down for the moment, or the instance is being changed right now."""
     CIRCUIT_OPEN: ErrorDetail.Reason.ValueType  # 19
     """The upstream failed so often that calls to it are held back for a while."""
     TIMEOUT_ERROR: ErrorDetail.Reason.ValueType  # 20
