@@ -16,11 +16,13 @@ CARRIED = (
 )
 
 KEEPALIVE_MS = 60_000
-KEEPALIVE_TIMEOUT_MS = 10_000
+KEEPALIVE_TIMEOUT_MS = 20_000
 # A process that hangs leaves its connections open; only a ping that stays unanswered tells.
 PINGING = (
     ("grpc.keepalive_time_ms", KEEPALIVE_MS),
     ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+    # For every other ping, such as the one that goes with a call; a minute by default.
+    ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_MS),
     ("grpc.http2.max_pings_without_data", 0),
 )
 # By default a server takes pings more often than every five minutes for an attack.
