@@ -4,6 +4,7 @@ import asyncio
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,15 @@ async def test_a_database_that_is_away_is_named_so(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable) as caught:
         await SqlInstanceStore(engine).get("acme", "int_inst_1")
     await engine.dispose()
+    await drivers_threads_ended()
     assert str(tmp_path) not in caught.value.message
+
+
+async def drivers_threads_ended() -> None:
+    """Wait for the threads of connections that failed: they still report to this loop."""
+    async with asyncio.timeout(10):
+        while any("_connection_worker_thread" in thread.name for thread in threading.enumerate()):
+            await asyncio.sleep(0.01)
 
 
 async def test_every_statement_about_rows_names_the_tenant(empty_database: AsyncEngine) -> None:
