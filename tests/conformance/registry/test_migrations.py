@@ -122,9 +122,9 @@ async def test_a_database_that_is_away_is_named_so(tmp_path: Path) -> None:
 
 async def drivers_threads_ended() -> None:
     """Wait for the threads of connections that failed: they still report to this loop."""
-    async with asyncio.timeout(10):
-        while any("_connection_worker_thread" in thread.name for thread in threading.enumerate()):
-            await asyncio.sleep(0.01)
+    for thread in threading.enumerate():
+        if "_connection_worker_thread" in thread.name:
+            await asyncio.to_thread(thread.join, 10)
 
 
 async def test_every_statement_about_rows_names_the_tenant(empty_database: AsyncEngine) -> None:
