@@ -146,7 +146,7 @@ def _converted(name: str, value: object) -> object:
         raise ValueError(
             f"no such setting; did you mean {close[0]}?" if close else "no such setting"
         )
-    return CONVERTERS[str(spec.type)](value)
+    return CONVERTERS[spec.type](value)
 
 
 def _path(value: object) -> Path:
@@ -186,14 +186,14 @@ def _networks(value: object) -> tuple[IpNetwork, ...]:
     return tuple(ipaddress.ip_network(str(part).strip()) for part in parts if str(part).strip())
 
 
-CONVERTERS: dict[str, Callable[[object], object]] = {
-    "<class 'str'>": str,
-    "<class 'int'>": _whole,
-    "<class 'float'>": _seconds,
-    "<class 'bool'>": _flag,
-    "<class 'pathlib.Path'>": _path,
-    "pathlib.Path | None": _path,
-    str(tuple[IpNetwork, ...]): _networks,
+CONVERTERS: dict[object, Callable[[object], object]] = {
+    str: str,
+    int: _whole,
+    float: _seconds,
+    bool: _flag,
+    Path: _path,
+    Path | None: _path,
+    tuple[IpNetwork, ...]: _networks,
 }
 
 DATABASES = ("sqlite+aiosqlite://", "postgresql+asyncpg://")

@@ -161,11 +161,9 @@ def _bytes_from_text(text: str) -> bytes:
 def _double_to_json(value: float) -> bytes:
     if math.isfinite(value):
         return orjson.dumps(value)
-    return next(
-        b'"%b"' % name.encode()
-        for name, special in _SPECIAL.items()
-        if value == special or math.isnan(special)
-    )
+    if math.isnan(value):
+        return b'"NaN"'
+    return b'"Infinity"' if value > 0 else b'"-Infinity"'
 
 
 def _quoted(value: int) -> bytes:

@@ -87,7 +87,7 @@ def test_query_pairs_repeat_arrays_and_leave_nulls_out() -> None:
 
 
 @pytest.mark.parametrize("read", [members, elements])
-@pytest.mark.parametrize("text", [b"", b"1", b"{", b"[" * 5000 + b"]" * 5000, b'{"a":01}'])
+@pytest.mark.parametrize("text", [b"", b"1", b"{", b"[" * 200_000 + b"]" * 200_000, b'{"a":01}'])
 def test_what_cannot_be_taken_apart_is_a_value_error(read: Any, text: bytes) -> None:
     """Neither another type nor endless depth escapes as another kind of error."""
     with pytest.raises(ValueError, match=r"\S"):
