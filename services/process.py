@@ -24,7 +24,8 @@ from transformer.errors import EngineUnavailable
 
 log = logging.getLogger("integration.process")
 
-# Requests leave hardly any cycles; collecting as often as Python's default took some 4 % of a profile.
+# Requests leave hardly any cycles; collecting as often as Python does by itself took some 4 % of a
+# profile.
 GARBAGE_THRESHOLD = 10_000
 
 # What an operator has to put right; each says what, where and how.

@@ -2,8 +2,8 @@
 
 A Python thread that ticks has to take the interpreter lock each time, and while it waits for it,
 every release of the lock in the event loop becomes a change of threads: at 500 ticks a second a
-busy service lost up to a third of its time to that. The timer calls wasmtime's own C function from a
-thread of the C library's, and no Python runs. It counts the processor time of the process, so it
+busy service lost up to a third of its time to that. The timer calls wasmtime's own C function from
+a thread of the C library's, and no Python runs. It counts the processor time of the process, so it
 stands still while nothing runs (timer_create(2), sigevent(7)).
 """
 
