@@ -11,7 +11,7 @@ from typing import Any
 
 from credentials import schemes
 from credentials.errors import CredentialsBusy, CredentialsNotFound, InvalidId, VersionConflict
-from credentials.model import Authorization, AuthScheme, OutgoingRequest, SecretRecord
+from credentials.model import Authorization, AuthScheme, OutgoingRequest, RecordKey, SecretRecord
 from credentials.ports import SecretStore
 
 MAX_TRIES = 5
@@ -74,7 +74,7 @@ class CredentialManager:
         """Forget the credentials of an instance; forgetting nothing succeeds too."""
         _check_ids(tenant, instance_id)
         self._finished.pop((tenant, instance_id), None)
-        await self._store.delete(tenant, instance_id)
+        await self._store.delete(RecordKey(tenant, instance_id))
 
     async def authorize(
         self,
@@ -96,7 +96,7 @@ class CredentialManager:
         _check_ids(tenant, instance_id)
         if not schemes.required_fields(scheme):
             return schemes.authorize(scheme, {})
-        found = await self._store.get(tenant, instance_id)
+        found = await self._store.get(RecordKey(tenant, instance_id))
         if found is None:
             self._finished.pop((tenant, instance_id), None)
             raise CredentialsNotFound(
@@ -123,10 +123,11 @@ class CredentialManager:
     async def _change(
         self, tenant: str, instance_id: str, fields: Mapping[str, Any], removed: Collection[str]
     ) -> int:
-        found = await self._store.get(tenant, instance_id)
+        found = await self._store.get(RecordKey(tenant, instance_id))
         before, version = ({}, 0) if found is None else (found.record.fields, found.version)
         kept = {name: value for name, value in before.items() if name not in removed}
-        return await self._store.put(tenant, instance_id, SecretRecord({**kept, **fields}), version)
+        record = SecretRecord({**kept, **fields})
+        return await self._store.put(RecordKey(tenant, instance_id), record, version)
 
 
 @lru_cache(maxsize=10_000)  # every request asks, mostly for the same; refusals are not kept

@@ -1,12 +1,27 @@
 """What credentials need from outside."""
 
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 from typing import Protocol
 
-from credentials.model import SecretRecord, Versioned
+from credentials.model import (
+    AuditEntry,
+    Connection,
+    OutboundAnswer,
+    OutboundRequest,
+    RecordKey,
+    Report,
+    SecretRecord,
+    SpoolEntry,
+    Versioned,
+)
+
+Clock = Callable[[], datetime]
+"""Answers the present, an aware UTC datetime."""
 
 
 class SecretStore(Protocol):
-    """Keeps one record per instance, each with a version that only grows.
+    """Keeps records, each with a version that only grows.
 
     **Compare-and-set is the promise.** Of any number of writers, in any number of processes, that
     put with the same expected version, exactly one succeeds; a version is never given twice, not
@@ -15,16 +30,14 @@ class SecretStore(Protocol):
     raise `StoreUnavailable`; a `put` that raised it may still have happened.
     """
 
-    async def get(self, tenant: str, instance_id: str) -> Versioned | None:
+    async def get(self, key: RecordKey) -> Versioned | None:
         """Answer the record, None where there is none.
 
         Raises `RecordCorrupt` when what is stored is not what was put there.
         """
         ...
 
-    async def put(
-        self, tenant: str, instance_id: str, record: SecretRecord, expected_version: int
-    ) -> int:
+    async def put(self, key: RecordKey, record: SecretRecord, expected_version: int) -> int:
         """Replace the record of version `expected_version` (0: there is none); answer the new one.
 
         Raises `VersionConflict` when another version is there, or none; `InvalidCredentials` when
@@ -33,6 +46,69 @@ class SecretStore(Protocol):
         """
         ...
 
-    async def delete(self, tenant: str, instance_id: str) -> None:
+    async def delete(self, key: RecordKey) -> None:
         """Forget the record, if there is one. Versions go on from where they are."""
+        ...
+
+
+class Connections(Protocol):
+    """Knows the instances that credentials belong to, and wants to know how those stand."""
+
+    async def connection(self, tenant: str, instance_id: str) -> Connection:
+        """Answer how an instance authenticates, as it is now; raises the registry's errors."""
+        ...
+
+    async def report(self, tenant: str, instance_id: str, report: Report) -> None:
+        """Tell how an instance stands; raises the registry's errors."""
+        ...
+
+
+class Outbound(Protocol):
+    """Makes the requests of OAuth 2."""
+
+    async def send(self, request: OutboundRequest, timeout: float) -> OutboundAnswer:
+        """Send the request once, follow no redirect, and answer whatever status came.
+
+        `timeout` in seconds bounds the whole exchange. Raises `EndpointUnreachable` where nothing
+        was sent, `EndpointSilent` where something was and no whole answer came, and
+        `EndpointForbidden` where the egress rules don't let it through.
+        """
+        ...
+
+
+class Spool(Protocol):
+    """Keeps token answers until they are in the store: what has arrived is never lost.
+
+    Entries are sealed, and every process that shares the spool's place sees all of them.
+    """
+
+    async def keep(self, entry: SpoolEntry) -> None:
+        """Write an entry; when this returns it outlives the process. Raises `SpoolUnavailable`."""
+        ...
+
+    async def find(self, key: RecordKey, attempt: str) -> SpoolEntry | None:
+        """Answer the entry of this attempt."""
+        ...
+
+    async def drop(self, key: RecordKey, attempt: str) -> None:
+        """Forget an entry; forgetting nothing succeeds too."""
+        ...
+
+    def entries(self) -> AsyncIterator[SpoolEntry]:
+        """Answer all entries that can be opened here."""
+        ...
+
+
+class Audit(Protocol):
+    """An append-only log of what was done with credentials."""
+
+    async def before(self, entry: AuditEntry) -> None:
+        """Write down, durably, what is about to be changed; raises `AuditUnavailable`.
+
+        Whoever gets that must not act: what cannot be written down does not happen.
+        """
+        ...
+
+    def note(self, entry: AuditEntry) -> None:
+        """Write down, soon, what has happened. Never blocks and never raises."""
         ...

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from credentials.errors import InvalidCredentials
-from credentials.model import SecretRecord
+from credentials.errors import InvalidCredentials, VersionConflict
+from credentials.model import RecordKey, SecretRecord
 
 KIB = 1024
 MAX_RECORD_BYTES = 512 * KIB  # half of what a Vault KV entry can hold: room for two generations
@@ -38,6 +38,15 @@ def decode(data: bytes) -> SecretRecord:
     """Read what `encode` wrote."""
     fields: Mapping[str, Any] = json.loads(data)["fields"]
     return SecretRecord(MappingProxyType(fields))
+
+
+def version_conflict(key: RecordKey, expected_version: int) -> VersionConflict:
+    """Make the error of a writer who came second."""
+    return VersionConflict(
+        f"Credentials of {key.instance_id} are not at version {expected_version}; read again",
+        instanceId=key.instance_id,
+        expectedVersion=expected_version,
+    )
 
 
 def _json(value: object) -> bytes:

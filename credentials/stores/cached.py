@@ -1,17 +1,15 @@
-"""Any store, read at most once a second per instance: the hot path of an execution."""
+"""Any store, read at most once a second per record: the hot path of an execution."""
 
 import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from credentials.model import SecretRecord, Versioned
+from credentials.model import RecordKey, SecretRecord, Versioned
 from credentials.ports import SecretStore
 
 MAX_SECONDS = 1.0
 DEFAULT_CAPACITY = 10_000
-
-_Key = tuple[str, str]
 
 
 class CachedSecretStore:
@@ -37,12 +35,11 @@ class CachedSecretStore:
         self._clock = clock
         # In the order of reading: with one lifetime for all, that is the order of expiry, and
         # within a second it is near enough to the order of use.
-        self._entries: OrderedDict[_Key, tuple[float, Versioned]] = OrderedDict()
-        self._reads: dict[_Key, asyncio.Task[Versioned | None]] = {}
+        self._entries: OrderedDict[RecordKey, tuple[float, Versioned]] = OrderedDict()
+        self._reads: dict[RecordKey, asyncio.Task[Versioned | None]] = {}
 
-    async def get(self, tenant: str, instance_id: str) -> Versioned | None:
+    async def get(self, key: RecordKey) -> Versioned | None:
         """Answer the record, at most one second old."""
-        key = (tenant, instance_id)
         entry = self._entries.get(key)
         if entry is not None and self._clock() < entry[0]:
             return entry[1]
@@ -52,28 +49,26 @@ class CachedSecretStore:
             read.add_done_callback(_retrieved)
         return await asyncio.shield(read)
 
-    async def put(
-        self, tenant: str, instance_id: str, record: SecretRecord, expected_version: int
-    ) -> int:
+    async def put(self, key: RecordKey, record: SecretRecord, expected_version: int) -> int:
         """Replace the record of version `expected_version`; raises `VersionConflict`."""
         try:
-            return await self._inner.put(tenant, instance_id, record, expected_version)
+            return await self._inner.put(key, record, expected_version)
         finally:
             # After a conflict too: it proves that what is remembered is old.
-            self._forget((tenant, instance_id))
+            self._forget(key)
 
-    async def delete(self, tenant: str, instance_id: str) -> None:
+    async def delete(self, key: RecordKey) -> None:
         """Forget the record, here and in the store."""
         try:
-            await self._inner.delete(tenant, instance_id)
+            await self._inner.delete(key)
         finally:
-            self._forget((tenant, instance_id))
+            self._forget(key)
 
-    async def _read(self, key: _Key) -> Versioned | None:
+    async def _read(self, key: RecordKey) -> Versioned | None:
         expires = self._clock() + MAX_SECONDS  # from before the read: then it was surely true
         this = asyncio.current_task()
         try:
-            found = await self._inner.get(*key)
+            found = await self._inner.get(key)
             # A write meanwhile has made this read nobody's: it may have seen the old record.
             if found is not None and self._reads.get(key) is this:
                 self._remember(key, expires, found)
@@ -82,14 +77,14 @@ class CachedSecretStore:
                 del self._reads[key]
         return found
 
-    def _remember(self, key: _Key, expires: float, found: Versioned) -> None:
+    def _remember(self, key: RecordKey, expires: float, found: Versioned) -> None:
         self._entries.pop(key, None)
         self._entries[key] = (expires, found)
         now = self._clock()
         while len(self._entries) > self._capacity or next(iter(self._entries.values()))[0] <= now:
             self._entries.popitem(last=False)
 
-    def _forget(self, key: _Key) -> None:
+    def _forget(self, key: RecordKey) -> None:
         self._entries.pop(key, None)
         self._reads.pop(key, None)
 

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from credentials.errors import VersionConflict
-from credentials.model import SecretRecord, Versioned
-from credentials.records import decode, encode
+from credentials.model import RecordKey, SecretRecord, Versioned
+from credentials.records import decode, encode, version_conflict
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -22,30 +21,24 @@ class MemorySecretStore:
     """A `SecretStore` that forgets everything when the process ends."""
 
     def __init__(self) -> None:
-        self._rows: dict[tuple[str, str], _Row] = {}
+        self._rows: dict[RecordKey, _Row] = {}
 
-    async def get(self, tenant: str, instance_id: str) -> Versioned | None:
+    async def get(self, key: RecordKey) -> Versioned | None:
         """Answer the record, None where there is none."""
-        row = self._rows.get((tenant, instance_id), _NO_ROW)
+        row = self._rows.get(key, _NO_ROW)
         return None if row.data is None else Versioned(decode(row.data), row.version)
 
-    async def put(
-        self, tenant: str, instance_id: str, record: SecretRecord, expected_version: int
-    ) -> int:
+    async def put(self, key: RecordKey, record: SecretRecord, expected_version: int) -> int:
         """Replace the record of version `expected_version`; raises `VersionConflict`."""
-        row = self._rows.get((tenant, instance_id), _NO_ROW)
+        row = self._rows.get(key, _NO_ROW)
         live_version = 0 if row.data is None else row.version
         if expected_version != live_version:
-            raise VersionConflict(
-                f"Credentials of {instance_id} are not at version {expected_version}; read again",
-                instanceId=instance_id,
-                expectedVersion=expected_version,
-            )
-        self._rows[tenant, instance_id] = _Row(row.version + 1, encode(record))
+            raise version_conflict(key, expected_version)
+        self._rows[key] = _Row(row.version + 1, encode(record))
         return row.version + 1
 
-    async def delete(self, tenant: str, instance_id: str) -> None:
+    async def delete(self, key: RecordKey) -> None:
         """Forget the record; its version lives on."""
-        row = self._rows.get((tenant, instance_id), _NO_ROW)
+        row = self._rows.get(key, _NO_ROW)
         if row.data is not None:
-            self._rows[tenant, instance_id] = _Row(row.version, None)
+            self._rows[key] = _Row(row.version, None)

@@ -16,9 +16,9 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from credentials.errors import RecordCorrupt, VersionConflict
-from credentials.model import SecretRecord, Versioned
-from credentials.records import decode, encode
+from credentials.errors import RecordCorrupt
+from credentials.model import RecordKey, SecretRecord, Versioned
+from credentials.records import decode, encode, version_conflict
 from credentials.stores.local.engine import database_errors
 from credentials.stores.local.keys import Keyring
 from credentials.stores.local.master_key import MasterKey
@@ -28,19 +28,19 @@ from credentials.stores.local.tables import data_keys, records
 _KEY_OF_RECORD = and_(
     data_keys.c.tenant == records.c.tenant, data_keys.c.key_id == records.c.key_id
 )
-_OF_INSTANCE = and_(
-    records.c.tenant == bindparam("of_tenant"), records.c.instance_id == bindparam("of_instance")
+_OF_KEY = and_(
+    records.c.tenant == bindparam("of_tenant"),
+    records.c.instance_id == bindparam("of_instance"),
+    records.c.part == bindparam("of_part"),
 )
 _READ = (
     select(records, data_keys.c.master_key_id, data_keys.c.wrapped)
     .outerjoin_from(records, data_keys, _KEY_OF_RECORD)
-    .where(_OF_INSTANCE, records.c.sealed.is_not(None))
+    .where(_OF_KEY, records.c.sealed.is_not(None))
 )
-_READ_VERSION = select(records.c.version).where(_OF_INSTANCE)
+_READ_VERSION = select(records.c.version).where(_OF_KEY)
 _FORGET = (
-    update(records)
-    .where(_OF_INSTANCE, records.c.sealed.is_not(None))
-    .values(key_id=None, sealed=None)
+    update(records).where(_OF_KEY, records.c.sealed.is_not(None)).values(key_id=None, sealed=None)
 )
 
 
@@ -65,47 +65,40 @@ class LocalSecretStore:
         with database_errors():
             return cls(engine, await Keyring.open(engine, master_key))
 
-    async def get(self, tenant: str, instance_id: str) -> Versioned | None:
+    async def get(self, key: RecordKey) -> Versioned | None:
         """Answer the record, None where there is none; raises `RecordCorrupt`."""
         with database_errors():
             async with self._engine.connect() as connection:
-                rows = await connection.execute(_READ, _where(tenant, instance_id))
+                rows = await connection.execute(_READ, _where(key))
                 row = rows.one_or_none()
-        return None if row is None else self._opened(tenant, instance_id, row)
+        return None if row is None else self._opened(key, row)
 
-    async def put(
-        self, tenant: str, instance_id: str, record: SecretRecord, expected_version: int
-    ) -> int:
+    async def put(self, key: RecordKey, record: SecretRecord, expected_version: int) -> int:
         """Replace the record of version `expected_version`; raises `VersionConflict`."""
         data = encode(record)
         with database_errors():
-            latest = expected_version or await self._latest_version(tenant, instance_id)
+            latest = expected_version or await self._latest_version(key)
             version = latest + 1
-            key = await self._keyring.for_sealing(tenant)
-            sealed = seal(key.value, data, _place(tenant, instance_id, version))
-            row = {"version": version, "key_id": key.key_id, "sealed": sealed}
+            data_key = await self._keyring.for_sealing(key.tenant)
+            sealed = seal(data_key.value, data, _place(key, version))
+            row = {"version": version, "key_id": data_key.key_id, "sealed": sealed}
             if latest:
                 write = _replacement(latest, is_there=expected_version != 0).values(row)
-                wrote = await self._wrote(write, _where(tenant, instance_id))
+                wrote = await self._wrote(write, _where(key))
             else:
-                keys = {"tenant": tenant, "instance_id": instance_id}
-                wrote = await self._wrote(insert(records), keys | row)
+                wrote = await self._wrote(insert(records), key._asdict() | row)
         if not wrote:
-            raise VersionConflict(
-                f"Credentials of {instance_id} are not at version {expected_version}; read again",
-                instanceId=instance_id,
-                expectedVersion=expected_version,
-            )
+            raise version_conflict(key, expected_version)
         return version
 
-    async def delete(self, tenant: str, instance_id: str) -> None:
+    async def delete(self, key: RecordKey) -> None:
         """Forget the record; its version lives on."""
         with database_errors():
-            await self._wrote(_FORGET, _where(tenant, instance_id))
+            await self._wrote(_FORGET, _where(key))
 
-    async def _latest_version(self, tenant: str, instance_id: str) -> int:
+    async def _latest_version(self, key: RecordKey) -> int:
         async with self._engine.connect() as connection:
-            found = await connection.scalar(_READ_VERSION, _where(tenant, instance_id))
+            found = await connection.scalar(_READ_VERSION, _where(key))
         return found or 0
 
     async def _wrote(self, write: Insert | Update, parameters: dict[str, Any]) -> bool:
@@ -115,22 +108,22 @@ class LocalSecretStore:
         except IntegrityError:  # another writer has inserted the row
             return False
 
-    def _opened(self, tenant: str, instance_id: str, row: Row[Any]) -> Versioned:
+    def _opened(self, key: RecordKey, row: Row[Any]) -> Versioned:
         try:
             wrapped = row.wrapped or b""  # the join finds none when the key's row is gone
-            key = self._keyring.unwrap(tenant, row.key_id, row.master_key_id, wrapped)
-            data = unseal(key.value, row.sealed, _place(tenant, instance_id, row.version))
+            data_key = self._keyring.unwrap(key.tenant, row.key_id, row.master_key_id, wrapped)
+            data = unseal(data_key.value, row.sealed, _place(key, row.version))
         except SealBroken as error:
             raise RecordCorrupt(
-                f"Credentials of {instance_id} do not open: they were changed or moved; "
+                f"Credentials of {key.instance_id} do not open: they were changed or moved; "
                 "restore the database, or delete them and connect again",
                 what="record",
             ) from error
         return Versioned(decode(data), row.version)
 
 
-def _where(tenant: str, instance_id: str) -> dict[str, Any]:
-    return {"of_tenant": tenant, "of_instance": instance_id}
+def _where(key: RecordKey) -> dict[str, Any]:
+    return {"of_tenant": key.tenant, "of_instance": key.instance_id, "of_part": key.part}
 
 
 def _replacement(version: int, *, is_there: bool) -> Update:
@@ -138,8 +131,8 @@ def _replacement(version: int, *, is_there: bool) -> Update:
     sealed: ColumnElement[bool] = (
         records.c.sealed.is_not(None) if is_there else records.c.sealed.is_(None)
     )
-    return update(records).where(_OF_INSTANCE, records.c.version == version, sealed)
+    return update(records).where(_OF_KEY, records.c.version == version, sealed)
 
 
-def _place(tenant: str, instance_id: str, version: int) -> Place:
-    return ("record", tenant, instance_id, version)
+def _place(key: RecordKey, version: int) -> Place:
+    return ("record", *key, version)

@@ -25,12 +25,13 @@ data_keys = Table(
     Column("wrapped", LargeBinary, nullable=False),
 )
 
-# One row per instance that ever had credentials. After a deletion only the version is left.
+# One row per part of an instance that there ever was. After a deletion only the version is left.
 records = Table(
     "credentials_records",
     metadata,
     Column("tenant", String(64), primary_key=True),
     Column("instance_id", String(64), primary_key=True),
+    Column("part", String(16), primary_key=True),
     Column("version", BigInteger, nullable=False),
     Column("key_id", Integer, nullable=True),
     Column("sealed", LargeBinary, nullable=True),

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from credentials.errors import StoreUnavailable, VersionConflict
-from credentials.model import SecretRecord, Versioned
+from credentials.model import RecordKey, SecretRecord, Versioned
 from credentials.stores.cached import CachedSecretStore
 from credentials.stores.memory import MemorySecretStore
 
@@ -20,10 +20,10 @@ class RemoteStore(MemorySecretStore):
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def get(self, tenant: str, instance_id: str) -> Versioned | None:
+    async def get(self, key: RecordKey) -> Versioned | None:
         """Read the record, then let the gate decide when the answer arrives."""
         self.reads += 1
-        found = await super().get(tenant, instance_id)
+        found = await super().get(key)
         await self.gate.wait()
         if self.down:
             raise StoreUnavailable("down")
@@ -61,7 +61,7 @@ def store(inner: RemoteStore, clock: Clock) -> CachedSecretStore:
 
 async def value(store: CachedSecretStore, instance_id: str = "i1") -> object:
     """Read the one field of a record, None where there is none."""
-    found = await store.get("acme", instance_id)
+    found = await store.get(RecordKey("acme", instance_id))
     return found and found.record.fields["n"]
 
 
@@ -69,9 +69,9 @@ async def test_reads_once_a_second(
     store: CachedSecretStore, inner: RemoteStore, clock: Clock
 ) -> None:
     """A record is read again when it is one second old, and not before."""
-    await inner.put("acme", "i1", SecretRecord({"n": 1}), 0)
+    await inner.put(RecordKey("acme", "i1"), SecretRecord({"n": 1}), 0)
     assert await value(store) == 1
-    await inner.put("acme", "i1", SecretRecord({"n": 2}), 1)
+    await inner.put(RecordKey("acme", "i1"), SecretRecord({"n": 2}), 1)
     clock.now = 0.999
     assert await value(store) == 1
     clock.now = 1.0
@@ -83,7 +83,7 @@ async def test_age_counts_from_before_the_read(
     store: CachedSecretStore, inner: RemoteStore, clock: Clock
 ) -> None:
     """A slow read does not make a record younger than it is."""
-    await inner.put("acme", "i1", SecretRecord({"n": 1}), 0)
+    await inner.put(RecordKey("acme", "i1"), SecretRecord({"n": 1}), 0)
     inner.gate.clear()
     reading = asyncio.create_task(value(store))
     await asyncio.sleep(0.01)
@@ -98,17 +98,17 @@ async def test_age_counts_from_before_the_read(
 async def test_absence_is_not_remembered(store: CachedSecretStore, inner: RemoteStore) -> None:
     """A record that another process has just written is found at once."""
     assert await value(store) is None
-    await inner.put("acme", "i1", SecretRecord({"n": 1}), 0)
+    await inner.put(RecordKey("acme", "i1"), SecretRecord({"n": 1}), 0)
     assert await value(store) == 1
 
 
 async def test_writes_drop_what_is_remembered(store: CachedSecretStore) -> None:
     """The next read after a put or a deletion sees it."""
-    await store.put("acme", "i1", SecretRecord({"n": 1}), 0)
+    await store.put(RecordKey("acme", "i1"), SecretRecord({"n": 1}), 0)
     assert await value(store) == 1
-    await store.put("acme", "i1", SecretRecord({"n": 2}), 1)
+    await store.put(RecordKey("acme", "i1"), SecretRecord({"n": 2}), 1)
     assert await value(store) == 2
-    await store.delete("acme", "i1")
+    await store.delete(RecordKey("acme", "i1"))
     assert await value(store) is None
 
 
@@ -116,11 +116,11 @@ async def test_conflicts_drop_what_is_remembered(
     store: CachedSecretStore, inner: RemoteStore
 ) -> None:
     """After a lost write the record is read anew, so that the next try can win."""
-    await inner.put("acme", "i1", SecretRecord({"n": 1}), 0)
+    await inner.put(RecordKey("acme", "i1"), SecretRecord({"n": 1}), 0)
     assert await value(store) == 1
-    await inner.put("acme", "i1", SecretRecord({"n": 2}), 1)
+    await inner.put(RecordKey("acme", "i1"), SecretRecord({"n": 2}), 1)
     with pytest.raises(VersionConflict):
-        await store.put("acme", "i1", SecretRecord({"n": 3}), 1)
+        await store.put(RecordKey("acme", "i1"), SecretRecord({"n": 3}), 1)
     assert await value(store) == 2
 
 
@@ -128,11 +128,11 @@ async def test_a_read_overtaken_by_a_write_is_not_kept(
     store: CachedSecretStore, inner: RemoteStore
 ) -> None:
     """Whoever reads after a write never gets what a read from before it has brought."""
-    await inner.put("acme", "i1", SecretRecord({"n": 1}), 0)
+    await inner.put(RecordKey("acme", "i1"), SecretRecord({"n": 1}), 0)
     inner.gate.clear()
     early = asyncio.create_task(value(store))
     await asyncio.sleep(0.01)
-    await store.put("acme", "i1", SecretRecord({"n": 2}), 1)
+    await store.put(RecordKey("acme", "i1"), SecretRecord({"n": 2}), 1)
     late = asyncio.create_task(value(store))
     await asyncio.sleep(0.01)
     inner.gate.set()
@@ -142,7 +142,7 @@ async def test_a_read_overtaken_by_a_write_is_not_kept(
 
 async def test_readers_share_a_read(store: CachedSecretStore, inner: RemoteStore) -> None:
     """Any number of readers at the same time read once."""
-    await inner.put("acme", "i1", SecretRecord({"n": 1}), 0)
+    await inner.put(RecordKey("acme", "i1"), SecretRecord({"n": 1}), 0)
     inner.gate.clear()
     readers = [asyncio.create_task(value(store)) for _ in range(100)]
     await asyncio.sleep(0.01)
@@ -155,7 +155,7 @@ async def test_a_reader_who_leaves_takes_nobody_along(
     store: CachedSecretStore, inner: RemoteStore
 ) -> None:
     """Cancelling the reader who came first leaves the others their answer."""
-    await inner.put("acme", "i1", SecretRecord({"n": 1}), 0)
+    await inner.put(RecordKey("acme", "i1"), SecretRecord({"n": 1}), 0)
     inner.gate.clear()
     first, second = (asyncio.create_task(value(store)) for _ in range(2))
     await asyncio.sleep(0.01)
@@ -169,7 +169,7 @@ async def test_a_reader_who_leaves_takes_nobody_along(
 
 async def test_failures_are_not_remembered(store: CachedSecretStore, inner: RemoteStore) -> None:
     """Every reader of a failed read is told, and the next one tries again."""
-    await inner.put("acme", "i1", SecretRecord({"n": 1}), 0)
+    await inner.put(RecordKey("acme", "i1"), SecretRecord({"n": 1}), 0)
     inner.down = True
     answers = await asyncio.gather(value(store), value(store), return_exceptions=True)
     assert [type(answer) for answer in answers] == [StoreUnavailable, StoreUnavailable]
@@ -180,7 +180,7 @@ async def test_failures_are_not_remembered(store: CachedSecretStore, inner: Remo
 async def test_what_is_remembered_is_bounded(store: CachedSecretStore, inner: RemoteStore) -> None:
     """Above its capacity the cache forgets what it read first."""
     for number in range(4):
-        await inner.put("acme", f"i{number}", SecretRecord({"n": number}), 0)
+        await inner.put(RecordKey("acme", f"i{number}"), SecretRecord({"n": number}), 0)
         assert await value(store, f"i{number}") == number
     assert [await value(store, f"i{number}") for number in (1, 2, 3)] == [1, 2, 3]
     assert inner.reads == 4

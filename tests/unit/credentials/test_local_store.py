@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from credentials.errors import MasterKeyWrong, RecordCorrupt, StoreUnavailable
-from credentials.model import SecretRecord
+from credentials.model import Part, RecordKey, SecretRecord
 from credentials.stores.local.engine import open_engine
 from credentials.stores.local.master_key import create_master_key, load_master_key
 from credentials.stores.local.migrate import HEAD, migrate
@@ -66,7 +66,7 @@ def rows(database: Path, table: str) -> list[tuple[Any, ...]]:
     """Read a table as it is in the file."""
     with closing(sqlite3.connect(database)) as connection:
         found = connection.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
-    return sorted(found, key=lambda row: row[:2])
+    return sorted(found, key=lambda row: row[:3])
 
 
 def bytes_in(directory: Path, *names: str) -> bytes:
@@ -81,9 +81,9 @@ def everything(database: Path) -> list[list[tuple[Any, ...]]]:
 
 async def test_opens_again(store: LocalSecretStore, engine: AsyncEngine, tmp_path: Path) -> None:
     """Another process with the same key reads what this one has written."""
-    await store.put("acme", "i1", SecretRecord({"apiKey": SECRET}), 0)
+    await store.put(RecordKey("acme", "i1"), SecretRecord({"apiKey": SECRET}), 0)
     again = await LocalSecretStore.open(engine, load_master_key(tmp_path / "master-key"))
-    found = await again.get("acme", "i1")
+    found = await again.get(RecordKey("acme", "i1"))
     assert found is not None
     assert found.record.fields == {"apiKey": SECRET}
 
@@ -92,7 +92,7 @@ async def test_wrong_master_key(
     store: LocalSecretStore, engine: AsyncEngine, database: Path, tmp_path: Path
 ) -> None:
     """Another key is refused at once, its file is named, and nothing in the database changes."""
-    await store.put("acme", "i1", SecretRecord({"apiKey": SECRET}), 0)
+    await store.put(RecordKey("acme", "i1"), SecretRecord({"apiKey": SECRET}), 0)
     before = everything(database)
     other = create_master_key(tmp_path / "other-key")
     with pytest.raises(MasterKeyWrong, match="backup") as caught:
@@ -116,9 +116,9 @@ async def test_nothing_readable_in_the_files(
     store: LocalSecretStore, engine: AsyncEngine, tmp_path: Path
 ) -> None:
     """Neither a secret nor a field's name is in the database or its log, plain or in base64."""
-    await store.put("acme", "i1", SecretRecord({"apiKeyField": SECRET}), 0)
-    await store.put("acme", "i1", SecretRecord({"apiKeyField": SECRET, "n": 2}), 1)
-    await store.get("acme", "i1")
+    await store.put(RecordKey("acme", "i1"), SecretRecord({"apiKeyField": SECRET}), 0)
+    await store.put(RecordKey("acme", "i1"), SecretRecord({"apiKeyField": SECRET, "n": 2}), 1)
+    await store.get(RecordKey("acme", "i1"))
     content = bytes_in(tmp_path, "credentials.db", "credentials.db-wal")
     await engine.dispose()
     content += bytes_in(tmp_path, "credentials.db")
@@ -133,10 +133,10 @@ async def test_deletion_leaves_the_version_only(
     store: LocalSecretStore, engine: AsyncEngine, database: Path
 ) -> None:
     """After a deletion the row holds no sealed bytes, and neither does the file once closed."""
-    await store.put("acme", "i1", SecretRecord({"apiKey": SECRET}), 0)
+    await store.put(RecordKey("acme", "i1"), SecretRecord({"apiKey": SECRET}), 0)
     ((*_, sealed),) = rows(database, "credentials_records")
-    await store.delete("acme", "i1")
-    assert rows(database, "credentials_records") == [("acme", "i1", 1, None, None)]
+    await store.delete(RecordKey("acme", "i1"))
+    assert rows(database, "credentials_records") == [("acme", "i1", "config", 1, None, None)]
     await engine.dispose()
     assert sealed not in bytes_in(database.parent, database.name)
 
@@ -144,11 +144,11 @@ async def test_deletion_leaves_the_version_only(
 async def test_rows_name_their_keys(store: LocalSecretStore, database: Path) -> None:
     """Each record names its data key, each data key its master key, one per tenant."""
     for tenant, instance_id in [("acme", "i1"), ("acme", "i2"), ("zeta", "i1")]:
-        await store.put(tenant, instance_id, SecretRecord({}), 0)
-    assert [row[:4] for row in rows(database, "credentials_records")] == [
-        ("acme", "i1", 1, 1),
-        ("acme", "i2", 1, 1),
-        ("zeta", "i1", 1, 1),
+        await store.put(RecordKey(tenant, instance_id), SecretRecord({}), 0)
+    assert [row[:5] for row in rows(database, "credentials_records")] == [
+        ("acme", "i1", "config", 1, 1),
+        ("acme", "i2", "config", 1, 1),
+        ("zeta", "i1", "config", 1, 1),
     ]
     assert [row[:3] for row in rows(database, "credentials_data_keys")] == [
         ("acme", 1, 1),
@@ -159,8 +159,10 @@ async def test_rows_name_their_keys(store: LocalSecretStore, database: Path) -> 
 async def test_many_first_writers_of_a_tenant(store: LocalSecretStore, database: Path) -> None:
     """Writers that come to a new tenant at the same time make one data key and all succeed."""
     ids = [f"i{number}" for number in range(20)]
-    await asyncio.gather(*(store.put("acme", id_, SecretRecord({"id": id_}), 0) for id_ in ids))
-    found = [await store.get("acme", id_) for id_ in ids]
+    await asyncio.gather(
+        *(store.put(RecordKey("acme", id_), SecretRecord({"id": id_}), 0) for id_ in ids)
+    )
+    found = [await store.get(RecordKey("acme", id_)) for id_ in ids]
     assert [item.record.fields["id"] for item in found if item] == ids
     assert len(rows(database, "credentials_data_keys")) == 1
 
@@ -180,6 +182,7 @@ MOVED = (
     [
         MOVED.format("o.tenant = 'evil'") + " WHERE tenant = 'acme'",
         MOVED.format("o.instance_id = 'i2'") + " WHERE tenant = 'acme' AND instance_id = 'i1'",
+        MOVED.format("o.part = 'grant'") + " WHERE tenant = 'acme' AND part = 'config'",
         "UPDATE credentials_records SET version = version + 1 WHERE tenant = 'acme'",
         "UPDATE credentials_records SET sealed = x'00' WHERE tenant = 'acme'",
         "UPDATE credentials_records SET sealed = x'' WHERE tenant = 'acme'",
@@ -192,33 +195,34 @@ MOVED = (
     ],
 )
 async def test_tampering(store: LocalSecretStore, database: Path, statement: str) -> None:
-    """Sealed bytes that were changed, or moved between tenants, ids or versions, do not open."""
-    await store.put("acme", "i1", SecretRecord({"apiKey": SECRET}), 0)
-    await store.put("acme", "i2", SecretRecord({"apiKey": "of another instance"}), 0)
-    await store.put("evil", "i1", SecretRecord({"apiKey": "of another tenant"}), 0)
+    """Sealed bytes that were changed, or moved to another tenant, id, part or version, stay shut."""
+    await store.put(RecordKey("acme", "i1"), SecretRecord({"apiKey": SECRET}), 0)
+    await store.put(RecordKey("acme", "i2"), SecretRecord({"apiKey": "of another instance"}), 0)
+    await store.put(RecordKey("acme", "i1", Part.GRANT), SecretRecord({"apiKey": "a token"}), 0)
+    await store.put(RecordKey("evil", "i1"), SecretRecord({"apiKey": "of another tenant"}), 0)
     tamper(database, statement)
     tenant = "new" if "'new'" in statement else "acme"
     with pytest.raises(RecordCorrupt) as caught:
-        await store.get(tenant, "i1")
+        await store.get(RecordKey(tenant, "i1"))
     assert caught.value.details["what"] in {"record", "dataKey"}
 
 
 async def test_old_bytes_do_not_come_back(store: LocalSecretStore, database: Path) -> None:
     """Sealed bytes of an earlier version do not pass for the present one."""
-    await store.put("acme", "i1", SecretRecord({"apiKey": "leaked"}), 0)
+    await store.put(RecordKey("acme", "i1"), SecretRecord({"apiKey": "leaked"}), 0)
     ((*_, old),) = rows(database, "credentials_records")
-    await store.put("acme", "i1", SecretRecord({"apiKey": "rotated"}), 1)
+    await store.put(RecordKey("acme", "i1"), SecretRecord({"apiKey": "rotated"}), 1)
     tamper(database, "UPDATE credentials_records SET sealed = ?", old)
     with pytest.raises(RecordCorrupt):
-        await store.get("acme", "i1")
+        await store.get(RecordKey("acme", "i1"))
 
 
 async def test_corrupt_records_can_be_replaced(store: LocalSecretStore, database: Path) -> None:
     """A record that does not open can be deleted and made anew."""
-    await store.put("acme", "i1", SecretRecord({"apiKey": SECRET}), 0)
+    await store.put(RecordKey("acme", "i1"), SecretRecord({"apiKey": SECRET}), 0)
     tamper(database, "UPDATE credentials_records SET sealed = x'00'")
-    await store.delete("acme", "i1")
-    assert await store.put("acme", "i1", SecretRecord({"apiKey": SECRET}), 0) == 2
+    await store.delete(RecordKey("acme", "i1"))
+    assert await store.put(RecordKey("acme", "i1"), SecretRecord({"apiKey": SECRET}), 0) == 2
 
 
 async def test_unavailable(tmp_path: Path) -> None:
@@ -235,10 +239,10 @@ async def test_verbs_when_unavailable(store: LocalSecretStore, database: Path) -
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("DROP TABLE credentials_records")
     for verb in (
-        store.get("acme", "i1"),
-        store.put("acme", "i1", SecretRecord({"apiKey": SECRET}), 0),
-        store.put("acme", "i1", SecretRecord({"apiKey": SECRET}), 1),
-        store.delete("acme", "i1"),
+        store.get(RecordKey("acme", "i1")),
+        store.put(RecordKey("acme", "i1"), SecretRecord({"apiKey": SECRET}), 0),
+        store.put(RecordKey("acme", "i1"), SecretRecord({"apiKey": SECRET}), 1),
+        store.delete(RecordKey("acme", "i1")),
     ):
         with pytest.raises(StoreUnavailable) as caught:
             await verb

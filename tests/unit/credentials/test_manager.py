@@ -14,7 +14,14 @@ from credentials.errors import (
     VersionConflict,
 )
 from credentials.manager import CredentialManager
-from credentials.model import Authorization, AuthScheme, OutgoingRequest, SecretRecord, Versioned
+from credentials.model import (
+    Authorization,
+    AuthScheme,
+    OutgoingRequest,
+    RecordKey,
+    SecretRecord,
+    Versioned,
+)
 from credentials.records import MAX_RECORD_BYTES
 from credentials.stores.cached import CachedSecretStore
 from credentials.stores.memory import MemorySecretStore
@@ -27,9 +34,9 @@ BASIC = AuthScheme("basic", field="password")
 class SlowStore(MemorySecretStore):
     """A store on the other side of a network: others run while it reads."""
 
-    async def get(self, tenant: str, instance_id: str) -> Versioned | None:
+    async def get(self, key: RecordKey) -> Versioned | None:
         """Answer the record, after letting everybody else read too."""
-        found = await super().get(tenant, instance_id)
+        found = await super().get(key)
         await asyncio.sleep(0)
         return found
 
@@ -41,12 +48,10 @@ class ContendedStore(MemorySecretStore):
         super().__init__()
         self.tries = 0
 
-    async def put(
-        self, tenant: str, instance_id: str, record: SecretRecord, expected_version: int
-    ) -> int:
+    async def put(self, key: RecordKey, record: SecretRecord, expected_version: int) -> int:
         """Refuse every write."""
         self.tries += 1
-        raise VersionConflict(f"{tenant} {instance_id} {record} {expected_version}")
+        raise VersionConflict(f"{key} {record} {expected_version}")
 
 
 @pytest.fixture
@@ -63,7 +68,7 @@ def manager(store: MemorySecretStore) -> CredentialManager:
 
 async def fields_of(store: MemorySecretStore, instance_id: str = "int_inst_1") -> dict[str, object]:
     """Read what is kept for an instance."""
-    found = await store.get("acme", instance_id)
+    found = await store.get(RecordKey("acme", instance_id))
     return dict(found.record.fields) if found else {}
 
 
@@ -235,11 +240,11 @@ async def test_a_finished_authorization_ends_with_its_record(store: MemorySecret
     manager = CredentialManager(cached)
     await manager.update("acme", "int_inst_1", {"apiKey": "k1"}, [])
     await manager.authorize("acme", "int_inst_1", API_KEY, REQUEST, 1)
-    await cached.put("acme", "int_inst_1", SecretRecord({"apiKey": "k2"}), 1)
+    await cached.put(RecordKey("acme", "int_inst_1"), SecretRecord({"apiKey": "k2"}), 1)
     changed = await manager.authorize("acme", "int_inst_1", API_KEY, REQUEST, 2)
     assert changed is not None
     assert changed.headers == (("Authorization", "Bearer k2"),)
-    await cached.delete("acme", "int_inst_1")
+    await cached.delete(RecordKey("acme", "int_inst_1"))
     with pytest.raises(CredentialsNotFound):
         await manager.authorize("acme", "int_inst_1", API_KEY, REQUEST, 1)
 
