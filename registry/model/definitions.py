@@ -1,16 +1,12 @@
-"""The vocabulary of the registry: definitions, their methods, and the instances of them.
-
-Times are aware UTC datetimes. JSON that callers wrote stays as parsed values where it is a schema,
-and as text where every digit counts (`Definition.document`).
-"""
+"""Definitions and their methods."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-Item = TypeVar("Item")
+from registry.model.auth import AuthPlacement, Verification
 
 Schema = Mapping[str, Any] | bool
 """A JSON Schema."""
@@ -23,17 +19,6 @@ class DefinitionStatus(StrEnum):
     PUBLISHED = "PUBLISHED"
     DEPRECATED = "DEPRECATED"
     ARCHIVED = "ARCHIVED"
-
-
-class InstanceStatus(StrEnum):
-    """Whether an instance can be used."""
-
-    PENDING_CONFIGURATION = "PENDING_CONFIGURATION"
-    PENDING_AUTHENTICATION = "PENDING_AUTHENTICATION"
-    CONNECTED = "CONNECTED"
-    DISCONNECTED = "DISCONNECTED"
-    AUTH_ERROR = "AUTH_ERROR"
-    CONFIG_ERROR = "CONFIG_ERROR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,24 +92,14 @@ class Method:
 
 
 @dataclass(frozen=True, slots=True)
-class AuthPlacement:
-    """Where credentials go in a request, and which fields of the config hold them."""
-
-    location: str = "header"  # header, query or cookie
-    name: str = "Authorization"
-    prefix: str = "Bearer "
-    field: str = "apiKey"
-    username_field: str = "username"
-
-
-@dataclass(frozen=True, slots=True)
 class Definition:
     """What an API offers: the content of a definition, immutable and addressed by `digest`.
 
     `document` is the canonical JSON text it was parsed from, `digest` that text's SHA-256 in
     hexadecimal. `server` is an RFC 6570 template over `config`. `result_validation` is `warn`,
-    `strict` or `off`. `secret_fields` are the config's fields that are kept secret. `extensions`
-    are the members beyond the plain definition language, as written (`server`, `auth`, …).
+    `strict` or `off`. `secret_fields` are the config's fields that are kept secret,
+    `captured_fields` those that the API tells when somebody connects. `extensions` are the members
+    beyond the plain definition language, as written (`server`, `auth`, …).
     """
 
     name: str
@@ -142,6 +117,8 @@ class Definition:
     auth: AuthPlacement = field(default_factory=AuthPlacement)
     result_validation: str = "warn"
     secret_fields: tuple[str, ...] = ()
+    captured_fields: tuple[str, ...] = ()
+    verification: Verification | None = None
     extensions: Mapping[str, Any] = field(default_factory=dict)
 
     def method(self, name: str) -> Method | None:
@@ -217,82 +194,3 @@ class DefinitionSummary:
     updated_at: datetime
     etag: str
     published_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class InstanceError:
-    """Why an instance is not connected; `code` is one of the service's reasons."""
-
-    code: str
-    message: str
-    details: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """One tenant's connection to a definition. `config` has no secrets."""
-
-    id: str
-    tenant: str
-    definition_id: str
-    definition_digest: str
-    name: str
-    status: InstanceStatus
-    config: Mapping[str, Any]
-    created_at: datetime
-    updated_at: datetime
-    etag: str
-    secret_fields: tuple[str, ...] = ()
-    error: InstanceError | None = None
-    last_connected_at: datetime | None = None
-    credentials_version: int = 0  # of the record that has the secrets meant for this config
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What an execution needs to know: the instance and the definition it is one of."""
-
-    instance: Instance
-    definition: Definition
-
-
-@dataclass(frozen=True, slots=True)
-class DefinitionFilter:
-    """Which definitions; `search` is part of name or description, in any case of letters."""
-
-    search: str = ""
-    status: DefinitionStatus | None = None
-    type: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class InstanceFilter:
-    """Which instances: `search` is part of the name, in any case of letters."""
-
-    search: str = ""
-    status: InstanceStatus | None = None
-    definition_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class PageRequest:
-    """Which part of a list: by number, or after `token` (opaque, from an earlier page)."""
-
-    page: int = 1
-    limit: int = 20
-    token: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Page(Generic[Item]):
-    """Part of a list, newest first. `next_token` is empty when nothing follows."""
-
-    items: tuple[Item, ...]
-    total: int
-    request: PageRequest
-    next_token: str = ""
-
-    @property
-    def pages(self) -> int:
-        """How many pages of this size there are."""
-        return -(-self.total // self.request.limit)
