@@ -16,11 +16,12 @@ from credentials.oauth.bodies import LARGEST, read_object
 from credentials.oauth.paths import Paths, at, without
 from credentials.oauth.profile import OAuthProfile
 from credentials.oauth.spans import LONGEST, lifetime, number, retry_after
-from credentials.oauth.texts import code_text, plain_text
+from credentials.oauth.texts import UNREADABLE, code_text, plain_text
 from credentials.oauth.urls import split
 
 _LONGEST_TOKEN: Final = 16 * 1024
 _LARGEST_EXTRAS: Final = 64 * 1024
+_DEEPEST_EXTRAS: Final = 32
 _ACCESS_TOKEN: Final = re.compile(rf"[\x21-\x7e]{{1,{_LONGEST_TOKEN}}}")
 _REFRESH_TOKEN: Final = re.compile(rf"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{_LONGEST_TOKEN}}}")
 _TOKEN_TYPE: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}")  # RFC 9110 §11.1
@@ -28,7 +29,9 @@ _GRANT_IS_GONE: Final = frozenset(
     {
         "invalid_grant",  # RFC 6749 §5.2
         *("bad_refresh_token", "bad_verification_code"),  # GitHub
-        *("invalid_refresh_token", "token_revoked"),  # Slack
+        *("invalid_refresh_token", "token_revoked", "account_inactive"),  # Slack
+        "invalid_code",  # Zoho
+        *("interaction_required", "login_required", "consent_required"),  # Microsoft
         "expired_token",  # RFC 8628 §3.5
     }
 )
@@ -44,6 +47,7 @@ _CLIENT_IS_WRONG: Final = frozenset(
 _NO_ERROR: Final = frozenset({"", "0", "ok", "none", "null", "false", "success"})
 _CODE_NAMES: Final = ("error", "type", "status", "code")
 _DESCRIPTION_NAMES: Final = ("error_description", "error_message", "message", "error_msg")
+_USER_CODE: Final = re.compile(r"[\x20-\x7e]{1,64}")
 _SCOPE: Final = re.compile(r"[\x20-\x7e]{0,8192}")
 _OK: Final = range(200, 300)
 _TOO_MANY: Final = 429
@@ -130,7 +134,7 @@ def read_device_answer(
     """Read what a device authorization endpoint answered (RFC 8628 §3.2). Never raises."""
     answer = read_object(headers, body) or {}
     device_code = _token(answer, ("device_code",), _REFRESH_TOKEN)
-    user_code = plain_text(answer.get("user_code"))
+    user_code = _token(answer, ("user_code",), _USER_CODE)
     uri = _page(answer.get("verification_uri") or answer.get("verification_url"))
     if status not in _OK or not device_code or not user_code or not uri:
         return _refusal(profile, status, headers, answer, len(body))
@@ -215,15 +219,26 @@ def _extras(profile: OAuthProfile, answer: Mapping[str, Any]) -> Mapping[str, An
     extras: dict[str, Any] = {}
     room = _LARGEST_EXTRAS
     for name, value in rest.items():
-        try:
-            data = orjson.dumps({name: value})
-            kept = orjson.loads(data)
-        except (TypeError, ValueError, RecursionError):  # a lone surrogate, or too deep
-            continue
-        room -= len(data)
-        if room >= 0:
-            extras |= kept
+        data = _portable({name: value})
+        if data is not None and len(data) <= room:
+            extras |= orjson.loads(data)
+            room -= len(data)
     return extras
+
+
+def _portable(value: Any) -> bytes | None:
+    """Write JSON that every store can keep; None for a lone surrogate, or beyond 64 bits."""
+    try:
+        return orjson.dumps(value) if _is_shallow(value, _DEEPEST_EXTRAS) else None
+    except TypeError:
+        return None
+
+
+def _is_shallow(value: Any, levels: int) -> bool:
+    children = value.values() if isinstance(value, dict) else value
+    if not isinstance(value, dict | list):
+        return True
+    return levels > 0 and all(_is_shallow(child, levels - 1) for child in children)
 
 
 def _refusal(
@@ -257,11 +272,15 @@ def _reason(profile: OAuthProfile, answer: Mapping[str, Any]) -> tuple[str, str]
     error = _first(answer, paths.error)
     inner = error if isinstance(error, Mapping) else answer
     if inner is error:
-        error = next((inner[name] for name in _CODE_NAMES if inner.get(name)), "unreadable")
+        error = next((inner[name] for name in _CODE_NAMES if inner.get(name)), UNREADABLE)
     says_nothing = error is None or isinstance(error, list) or str(error).lower() in _NO_ERROR
-    described = next((inner[name] for name in _DESCRIPTION_NAMES if inner.get(name)), "")
-    tokens = (_token(answer, (*paths.access_token, *paths.refresh_token), _REFRESH_TOKEN),)
     code = "" if says_nothing else code_text(error)
+    described = next((inner[name] for name in _DESCRIPTION_NAMES if inner.get(name)), "")
+    if code == UNREADABLE and not described:
+        described = error
+    tokens = [
+        _token(answer, where, _REFRESH_TOKEN) for where in (paths.access_token, paths.refresh_token)
+    ]
     return code, plain_text(described, (*profile.secrets, *tokens))
 
 

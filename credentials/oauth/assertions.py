@@ -6,7 +6,12 @@ from uuid import uuid4
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from credentials.errors import OAuthMisconfigured
 from credentials.oauth.profile import OAuthProfile
 from credentials.oauth.reading import misconfigured
 
@@ -50,15 +55,22 @@ def _signed(profile: OAuthProfile, claims: dict[str, Any], now: datetime) -> str
     headers = {"kid": profile.key_id} if profile.key_id else None
     signer = jwt.PyJWT({"enforce_minimum_key_length": True})
     try:
-        return signer.encode(payload, _pem(profile.private_key), profile.signing_algorithm, headers)
+        key = load_pem_private_key(_pem(profile.private_key), password=None)
+        if not isinstance(key, RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey):
+            raise _unfit(profile)
+        return signer.encode(payload, key, profile.signing_algorithm, headers)
     except (jwt.PyJWTError, ValueError, TypeError, UnsupportedAlgorithm):
-        problem = (
-            "must be a private key in PEM, without a passphrase and long enough, "
-            f"of the kind that {profile.signing_algorithm} needs"
-        )
-        raise misconfigured("config.privateKey", problem) from None
+        raise _unfit(profile) from None
 
 
-def _pem(key: str) -> str:
+def _unfit(profile: OAuthProfile) -> OAuthMisconfigured:
+    return misconfigured(
+        "config.privateKey",
+        "must be a private key in PEM, without a passphrase and long enough, "
+        f"of the kind that {profile.signing_algorithm} needs",
+    )
+
+
+def _pem(key: str) -> bytes:
     r"""Read a key as people paste it: with `\n` for the ends of its lines."""
-    return key.replace("\\n", "\n").strip() + "\n"
+    return key.replace("\\n", "\n").strip().encode()

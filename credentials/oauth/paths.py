@@ -64,6 +64,9 @@ class TokenPaths:
 def read_token_paths(options: Options) -> TokenPaths:
     """Read `tokenResponse`: a path or a list of them for each; raises `OAuthMisconfigured`."""
     inner = options.inner("tokenResponse")
+    for name in inner.names:
+        if "" in inner.words(name):
+            raise inner.wrong(name, "must be a path")
     usual = TokenPaths()
     return TokenPaths(
         access_token=tuple(inner.words("accessToken")) or usual.access_token,

@@ -1,15 +1,23 @@
 """Reads options that people wrote: each is what it must be, or the error names it."""
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from math import isfinite
-from typing import Any
+from typing import Any, Final
 
 from credentials.errors import OAuthMisconfigured
+
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def misconfigured(field: str, problem: str) -> OAuthMisconfigured:
     """Make the error for a field of `oauth2Config` or of the config; it never shows the value."""
     return OAuthMisconfigured(f"{field} {problem}", field=field)
+
+
+def _is_text(value: Any) -> bool:
+    """Tell whether it is a text that UTF-8 can write: JSON can hold half a surrogate pair."""
+    return isinstance(value, str) and not _SURROGATE.search(value)
 
 
 class Options:
@@ -18,6 +26,11 @@ class Options:
     def __init__(self, values: Mapping[str, Any], place: str = "oauth2Config") -> None:
         self._values = values
         self._place = place
+
+    @property
+    def names(self) -> Collection[str]:
+        """All that is written."""
+        return self._values.keys()
 
     def has(self, name: str) -> bool:
         """Tell whether the option is written and not null."""
@@ -28,9 +41,9 @@ class Options:
         value = self._values.get(name)
         if value is None:
             return default
-        if not isinstance(value, str):
+        if not _is_text(value):
             raise self.wrong(name, "must be a text")
-        return value
+        return str(value)
 
     def word(self, name: str, choices: Collection[str], default: str) -> str:
         """Answer one of several words."""
@@ -63,7 +76,7 @@ class Options:
     def texts(self, name: str) -> dict[str, str]:
         """Answer an object whose values are texts."""
         for key, value in self.members(name):
-            if not isinstance(value, str):
+            if not _is_text(value):
                 raise self.wrong(f"{name}.{key}", "must be a text")
         return dict(self.members(name))
 
@@ -73,7 +86,7 @@ class Options:
         if value is None:
             return []
         items = [value] if isinstance(value, str) else value
-        if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+        if not isinstance(items, list) or not all(map(_is_text, items)):
             raise self.wrong(name, "must be a text or a list of texts")
         return list(items)
 
@@ -86,7 +99,7 @@ class Options:
         value = self._values.get(name)
         if value is None:
             return iter(())
-        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        if not isinstance(value, Mapping) or not all(map(_is_text, value)):
             raise self.wrong(name, "must be an object")
         return iter(value.items())
 

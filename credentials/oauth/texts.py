@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 LONGEST: Final = 512
-_LONGEST_CODE: Final = 64
+UNREADABLE: Final = "unreadable"
 _LONGEST_READ: Final = 4096
 _SHORTEST_SECRET: Final = 4
 _CONTROL: Final = re.compile(
@@ -33,13 +33,13 @@ def plain_text(value: Any, secrets: Iterable[str] = ()) -> str:
 
 def code_text(value: Any) -> str:
     """Answer an error code as it may be shown; `unreadable` for what is none."""
-    text = str(value) if isinstance(value, int) else value
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(text, str) or not _CODE.fullmatch(text):
-        return "unreadable"
+        return UNREADABLE
     return _TOKEN_LIKE.sub(_mask, text)
 
 
 def _mask(match: re.Match[str]) -> str:
     word = match.group()
-    mixed = word != word.lower() and word[1:] != word[1:].lower()
+    mixed = word != word.upper() and word[1:] != word[1:].lower()
     return "***" if mixed or any(letter.isdigit() for letter in word) else word
