@@ -1,7 +1,7 @@
 """How a method is bound to HTTP: as written, or else by convention."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -75,7 +75,7 @@ def read_binding(http: Fields, variables: Variables) -> HttpBinding:
         path=_path(http, variables),
         headers=_headers(http, variables),
         body=_body(http, "none" if verb in _BODILESS else "json"),
-        idempotency_header=_header_name(http, "idempotencyHeader"),
+        idempotency_header=read_header_name(http, "idempotencyHeader"),
     )
     http.rest(())
     http.warn_of_later("idempotencyHeader")
@@ -97,14 +97,20 @@ def _path(http: Fields, variables: Variables) -> str:
     except MalformedTemplate as error:
         http.refuse("path", f"is no RFC 6570 template: {error}")
         return path
-    if path and not path.startswith(("/", "{/", "{?", "?")):
-        http.refuse("path", 'must start with "/"')
-    if path.startswith("//"):
-        http.refuse("path", 'must start with one "/" only')
-    if "#" in path:
-        http.refuse("path", "must have no fragment; it would never be sent")
+    for problem in path_problems(path):
+        http.refuse("path", problem)
     _check_variables(http, "path", names, variables)
     return path
+
+
+def path_problems(path: str) -> Iterator[str]:
+    """Name what is wrong with a path that is put behind a server's address."""
+    if path and not path.startswith(("/", "{/", "{?", "?")):
+        yield 'must start with "/"'
+    if path.startswith("//"):
+        yield 'must start with one "/" only'
+    if "#" in path:
+        yield "must have no fragment; it would never be sent"
 
 
 def _check_variables(
@@ -127,11 +133,16 @@ def _headers(http: Fields, variables: Variables) -> dict[str, str]:
     return headers
 
 
-def _header_problem(name: str, value: Any) -> str:
+def header_name_problem(name: str) -> str:
+    """Answer what is wrong with the name of a header that is to be sent, or nothing."""
     if not HEADER_NAME.fullmatch(name):
         return "is no name of a header"
-    if name.lower() in _OURS:
-        return "is set by the service itself"
+    return "is set by the service itself" if name.lower() in _OURS else ""
+
+
+def _header_problem(name: str, value: Any) -> str:
+    if problem := header_name_problem(name):
+        return problem
     if not isinstance(value, str):
         return "must be a text"
     try:
@@ -141,10 +152,11 @@ def _header_problem(name: str, value: Any) -> str:
     return ""
 
 
-def _header_name(http: Fields, field: str) -> str:
-    name = http.text(field)
-    if name and (not HEADER_NAME.fullmatch(name) or name.lower() in _OURS):
-        http.refuse(field, "must be the name of a header, such as Idempotency-Key")
+def read_header_name(holder: Fields, field: str) -> str:
+    """Read the name of a header; empty where there is none."""
+    name = holder.text(field)
+    if name and header_name_problem(name):
+        holder.refuse(field, f"must be the name of a header that may be set, not {name[:80]!r}")
     return name
 
 

@@ -11,11 +11,13 @@ from typing import Any, Final
 import jsonschema_rs
 
 from registry.canonical import flaws
-from registry.model import Definition, Problem, Schema
+from registry.model import Definition, Instance, Problem, Schema
 from registry.problems import pointer
 from registry.schemas import properties_of
+from registry.secrecy import Secrecy
 
 _LONGEST_NAME: Final = 200
+_LONGEST_CAPTURED: Final = 2048
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _UNSENDABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SAME_VALUE: Final = ("allOf", "anyOf", "oneOf")
@@ -49,13 +51,55 @@ def config_problems(
     """
     if flawed := (*flaws(dict(config), "/config"), *_unsendable(config, definition)):
         return flawed
-    schema = _without(definition.config_schema, kept) if kept else definition.config_schema
+    schema = _knowing(definition.config_schema, definition.captured_fields)
+    schema = _without(schema, kept) if kept else schema
     validator = jsonschema_rs.validator_for(_plain(schema), offline=True, validate_formats=True)
     candidate = {**dict.fromkeys(kept, ""), **config}
     if validator.is_valid(candidate):
         return ()
     found = dict.fromkeys(_problem(error) for error in validator.iter_errors(candidate))
     return tuple(problem for problem in found if not _is_of(problem.path, kept))
+
+
+def captured_problems(
+    captured: Mapping[str, Any], instance: Instance, definition: Definition
+) -> tuple[Problem, ...]:
+    """Answer what is wrong with what an API has told for the config of an instance.
+
+    It has to fit the configSchema, where that describes it, and no secret is among it.
+    """
+    found = tuple(problem for item in captured.items() if (problem := _capture_problem(*item)))
+    _, secret = Secrecy(definition.config_schema).split(captured)
+    found += tuple(Problem(pointer("config", name), "is secret") for name in secret)
+    if found:
+        return found
+    whole = {**instance.config, **captured}
+    problems = config_problems(whole, definition, instance.secret_fields)
+    return tuple(problem for problem in problems if _is_of(problem.path, captured))
+
+
+def _capture_problem(name: str, value: Any) -> Problem | None:
+    place = pointer("config", name)
+    if not isinstance(value, str):
+        return Problem(place, "must be a text")
+    if _CONTROL.search(value) or len(value.encode()) > _LONGEST_CAPTURED:
+        message = f"must have at most {_LONGEST_CAPTURED} bytes, and no control characters"
+        return Problem(place, message)
+    return None
+
+
+def _knowing(schema: Schema, captured: Collection[str]) -> Schema:
+    """Answer the schema where captured fields may stand, whatever it says of unknown ones."""
+    if isinstance(schema, bool) or not captured:
+        return schema
+    open_ = dict(schema)
+    described = schema.get("properties", {})
+    if isinstance(described, Mapping):
+        open_["properties"] = {**dict.fromkeys(captured, True), **described}
+    for keyword in _SAME_VALUE:
+        if isinstance(schema.get(keyword), list):
+            open_[keyword] = [_knowing(item, captured) for item in schema[keyword]]
+    return open_
 
 
 def _unsendable(config: Mapping[str, Any], definition: Definition) -> Iterator[Problem]:

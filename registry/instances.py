@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
 from registry import pages
-from registry.config import completed, config_problems, name_problems
+from registry.config import captured_problems, completed, config_problems, name_problems
 from registry.definitions import Definitions
 from registry.errors import (
     DefinitionNotOffered,
@@ -21,7 +22,6 @@ from registry.errors import (
 from registry.etags import first_etag, next_etag
 from registry.ids import INSTANCE_PREFIX, Ids, is_id
 from registry.model import (
-    Definition,
     DefinitionEntry,
     DefinitionStatus,
     Instance,
@@ -33,20 +33,13 @@ from registry.model import (
     Problem,
     Target,
 )
+from registry.oauth.grants import awaits_consent
 from registry.ports import Clock, InstanceListener, InstanceStore, SecretVault
 from registry.problems import invalid_instance
-from registry.revision import Revision, revise
+from registry.revision import Revision, Standing, reconfigured, revise
 from registry.secrecy import Secrecy
 
 _OFFERED: Final = frozenset({DefinitionStatus.PUBLISHED, DefinitionStatus.DEPRECATED})
-_AWAITS_CONSENT: Final = frozenset({"oauth2"})
-_CURED_BY_CONFIG: Final = frozenset(
-    {
-        InstanceStatus.PENDING_CONFIGURATION,
-        InstanceStatus.AUTH_ERROR,
-        InstanceStatus.CONFIG_ERROR,
-    }
-)
 _ATTEMPTS: Final = 5
 
 
@@ -157,20 +150,33 @@ class Instances:
             await self._store.delete(tenant, instance_id)
         self._changed(tenant, instance_id)
 
-    async def set_status(
+    async def report(
         self,
         tenant: str,
         instance_id: str,
         status: InstanceStatus,
         error: InstanceError | None = None,
+        captured: Mapping[str, str] = MappingProxyType({}),
     ) -> Instance:
-        """Say whether an instance can be used, and if not, why. Raises `InstanceNotFound`."""
+        """Say whether an instance can be used, if not, why, and what its API has told of it.
+
+        `captured` are fields for the config, none of them secret: they are merged into it, as texts
+        of at most 2 KiB. The credentials that belong to the config stay the same. What is known
+        already is no change.
+
+        Raises `InstanceNotFound`, `InvalidInstance` with what is wrong with `captured`, `StaleEtag`
+        when others always win.
+        """
+        standing = Standing(status, error, captured)
         for _ in range(_ATTEMPTS):
             current = await self.get(tenant, instance_id)
-            if (current.status, current.error) == (status, error):
+            if standing.is_known(current):
                 return current
+            if captured:
+                content = await self._definitions.content(tenant, current.definition_digest)
+                _refuse(*captured_problems(captured, current, content))
             with suppress(StaleEtag):
-                return await self._replace(current, self._with_status(current, status, error))
+                return await self._replace(current, standing.of(current, self._clock()))
         raise stale(instance_id)
 
     async def resolve(self, tenant: str, instance_id: str) -> Target:
@@ -186,7 +192,7 @@ class Instances:
     def _new(self, entry: DefinitionEntry, name: str, whole: Mapping[str, Any]) -> Instance:
         definition = entry.definition
         public, secret = Secrecy(definition.config_schema).split(whole)
-        waits = definition.auth_type in _AWAITS_CONSENT
+        waits = awaits_consent(definition.auth_type, definition.oauth2_config)
         now = self._clock()
         return Instance(
             id=self._ids.new(),
@@ -215,7 +221,7 @@ class Instances:
             definition = await self._definitions.content(current.tenant, current.definition_digest)
             revision = revise(current, change.config, definition)
             _refuse(*problems, *config_problems(revision.whole, definition, revision.kept))
-            changed = self._reconfigured(changed, revision, definition)
+            changed = reconfigured(changed, revision, definition)
             return await _to_its_end(self._write_both(current, changed, revision))
         return await self._replace(current, changed)
 
@@ -237,34 +243,6 @@ class Instances:
         await self._store.replace(changed, current.etag)
         self._changed(changed.tenant, changed.id)
         return changed
-
-    def _reconfigured(
-        self, changed: Instance, revision: Revision, definition: Definition
-    ) -> Instance:
-        public, secret = Secrecy(definition.config_schema).split(revision.whole)
-        fields = (*revision.kept, *(name for name in secret if name not in revision.kept))
-        changed = replace(changed, config=public, secret_fields=fields)
-        if changed.status in _CURED_BY_CONFIG and definition.auth_type not in _AWAITS_CONSENT:
-            return self._with_status(changed, InstanceStatus.CONNECTED, None, changed.etag)
-        return changed
-
-    def _with_status(
-        self,
-        current: Instance,
-        status: InstanceStatus,
-        error: InstanceError | None,
-        etag: str = "",
-    ) -> Instance:
-        now = self._clock()
-        connects = status is InstanceStatus.CONNECTED and status is not current.status
-        return replace(
-            current,
-            status=status,
-            error=error,
-            updated_at=now,
-            etag=etag or next_etag(current.etag),
-            last_connected_at=now if connects else current.last_connected_at,
-        )
 
 
 async def _to_its_end(writing: Coroutine[Any, Any, Instance]) -> Instance:

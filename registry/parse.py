@@ -6,11 +6,14 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from registry.access import DEFAULT_SERVER, read_auth, read_oauth2, read_refresh, read_server
+from registry.access import DEFAULT_SERVER, read_server, read_verification
 from registry.canonical import write
 from registry.fields import Fields, Findings
 from registry.methods import Reading, SchemaCheck, read_methods, read_schema
 from registry.model import Definition, DefinitionStatus, ParsedDefinition, Problem
+from registry.oauth.captures import captured_fields
+from registry.oauth.config import read_oauth2, read_refresh
+from registry.placing import read_auth
 from registry.problems import invalid_definition, pointer
 from registry.schemas import properties_of, schema_problems
 from registry.secrecy import Secrecy
@@ -22,7 +25,6 @@ AUTH_TYPES: Final = (
     *("none", "api_key", "basic", "bearer", "oauth2", "oauth2_client_credentials"),
     *("jwt_bearer", "hmac", "aws_sigv4", "custom"),
 )
-_LATER_AUTH_TYPES: Final = frozenset(AUTH_TYPES) - {"none", "api_key", "basic", "bearer"}
 _PLAIN: Final = frozenset(
     {"name", "description", "version", "type", "authType", "methods"}
     | {"configSchema", "defaultConfig", "oauth2Config"}
@@ -91,10 +93,12 @@ def _build(document: bytes, findings: Findings, check_schema: SchemaCheck) -> De
     config_schema = read_schema(top, "configSchema", check_schema)
     secret = Secrecy(config_schema).fields()
     described = properties_of(config_schema)
-    config = ConfigFields(described, secret)
+    captured = captured_fields(tree.get("oauth2Config"))
+    config = ConfigFields(described, secret, captured)
     methods = read_methods(top, Reading(type_, check_schema, config, findings))
     server = read_server(top, config)
-    _warn_of_no_server(top, type_, described, secret)
+    _warn_of_no_server(top, type_, config)
+    _warn_of_required(top, config)
     _warn_of_open_secrets(top, described, secret)
     definition = Definition(
         name=_line(top, "name"),
@@ -107,24 +111,19 @@ def _build(document: bytes, findings: Findings, check_schema: SchemaCheck) -> De
         description=_description(top),
         config_schema=config_schema,
         default_config=_default_config(top, secret),
-        oauth2_config=read_oauth2(top, auth_type),
+        oauth2_config=read_oauth2(top, auth_type, config),
         server=server,
-        auth=read_auth(top, auth_type, described),
+        auth=read_auth(top, auth_type, config),
         result_validation=top.word("resultValidation", ("warn", "strict", "off"), "warn"),
         secret_fields=secret,
+        captured_fields=captured,
+        verification=read_verification(top, config),
         extensions={name: tree[name] for name in tree if name not in _PLAIN},
     )
-    _finish(top, auth_type)
-    return definition
-
-
-def _finish(top: Fields, auth_type: str) -> None:
     read_refresh(top)
     top.rest(_EXTENSIONS)
     top.warn_of_later(*_LATER)
-    if auth_type in _LATER_AUTH_TYPES:
-        message = "can be registered; this release cannot call an API with it yet"
-        top.findings.warn(top.at("authType"), message)
+    return definition
 
 
 def _line(top: Fields, field: str) -> str:
@@ -163,16 +162,23 @@ def _default_config(top: Fields, secret: tuple[str, ...]) -> Mapping[str, Any]:
     return values
 
 
-def _warn_of_no_server(
-    top: Fields, type_: str, described: Mapping[str, Any] | None, secret: tuple[str, ...]
-) -> None:
+def _warn_of_no_server(top: Fields, type_: str, config: ConfigFields) -> None:
     if top.has("server") or type_ == "webhook":
         return
-    if "baseUrl" not in (described or ()):
+    if "baseUrl" not in {*(config.described or ()), *config.captured}:
         message = f"has no baseUrl, and without server every call goes to {DEFAULT_SERVER}"
         top.findings.warn("/configSchema", f"{message}; add either")
-    elif "baseUrl" in secret:
+    elif "baseUrl" in config.secret:
         top.findings.warn("/configSchema", "keeps baseUrl secret, so no call can be addressed")
+
+
+def _warn_of_required(top: Fields, config: ConfigFields) -> None:
+    schema = top.raw("configSchema")
+    required = schema.get("required") if isinstance(schema, Mapping) else None
+    for name in required if isinstance(required, list) else ():
+        if name in config.captured:
+            message = f"asks for {name} before anybody connects, which is when it is captured"
+            top.findings.warn("/configSchema/required", message)
 
 
 def _warn_of_open_secrets(

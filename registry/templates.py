@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from registry.fields import did_you_mean
+from registry.secrecy import says_so
 
 CONFIG: Final = "config."
 
@@ -28,21 +29,34 @@ class MalformedTemplate(Exception):
 class ConfigFields:
     """The config's fields as templates may name them: `config.region`.
 
-    `described` are the properties of the configSchema, None where it lists none.
+    `described` are the properties of the configSchema, None where it lists none; `captured` those
+    that the API tells when somebody connects.
     """
 
     described: Collection[str] | None
     secret: Collection[str]
+    captured: Collection[str] = ()
 
     def problem(self, variable: str) -> str:
         """Answer what is wrong with a variable of the config; nothing when it can stand there."""
         field = variable.split(".")[1]
-        if self.described is not None and field not in self.described:
-            hint = did_you_mean(field, self.described)
-            return f"uses {variable}, which is no property of configSchema{hint}"
+        if field not in self.captured and (problem := self.absence(field)):
+            return f"uses {variable}, which {problem}"
         if field in self.secret:
             return f"uses {variable}, which is secret; secrets go through auth only"
         return ""
+
+    def absence(self, field: str) -> str:
+        """Answer that a field is none that callers send, where that is known; else nothing."""
+        if self.described is None or field in self.described:
+            return ""
+        return f"is no property of configSchema{did_you_mean(field, self.described)}"
+
+    def hides(self, field: str) -> bool:
+        """Tell whether text in a field is kept secret; what nobody described goes by its name."""
+        if self.described is not None and field in self.described:
+            return field in self.secret
+        return says_so(field)
 
 
 def uri_variables(template: str) -> tuple[str, ...]:

@@ -49,9 +49,10 @@ class CertificatePlacement:
 class AuthPlacement:
     """Where credentials go in a request, and which fields of the config hold them.
 
-    `headers` and `query` are the names and value templates of a `custom` scheme: `{field}` stands
-    for a field of the config, `{field:base64}` for its base64. `signing` is there for `hmac`, `aws`
-    for `aws_sigv4`, `certificate` where clients show one.
+    `headers` and `query` are the names and value templates of `custom` and `hmac`: `{field}` stands
+    for a field of the config, `{field:base64}` for its base64; so it does in the `prefix` of
+    `hmac`. `signing` is there for `hmac`, `aws` for `aws_sigv4`, `certificate` where clients show
+    one.
     """
 
     location: str = "header"  # header, query or cookie

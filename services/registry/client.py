@@ -1,8 +1,11 @@
-"""The registry where it runs elsewhere: what the executor needs of it."""
+"""The registry where it runs elsewhere: what the executor and the credentials need of it."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from executor.lru import LeastRecentlyUsed
 from protos.integration.v1 import registry_service_pb2 as rpc
-from registry.model import Definition, Target
+from registry.model import Definition, Instance, InstanceError, InstanceStatus, Target
 from registry.parse import parse_document
 from services.registry import wire
 from services.runtime.channel import Peer
@@ -12,7 +15,10 @@ MOST_DEFINITIONS = 1000
 
 
 class RegistryClient:
-    """The executor's `Directory` over gRPC; a definition's content is fetched once per digest."""
+    """Instances over gRPC, and how they stand; a definition's content is fetched once per digest.
+
+    Satisfies the executor's `Directory`.
+    """
 
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
@@ -26,6 +32,21 @@ class RegistryClient:
         )
         instance = wire.instance_model(message, tenant)
         return Target(instance, await self._definition(tenant, instance.definition_digest))
+
+    async def report(
+        self,
+        tenant: str,
+        instance_id: str,
+        status: InstanceStatus,
+        error: InstanceError | None = None,
+        captured: Mapping[str, str] = MappingProxyType({}),
+    ) -> Instance:
+        """Say how an instance stands, as `Instances.report` does; raises the same."""
+        request = wire.report(instance_id, status, error, captured)
+        message = await self._peer.call(
+            f"{SERVICE}/ReportInstance", request, rpc.ResolvedInstance, tenant
+        )
+        return wire.instance_model(message, tenant)
 
     async def _definition(self, tenant: str, digest: str) -> Definition:
         known = self._definitions.get(digest)

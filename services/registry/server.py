@@ -14,7 +14,7 @@ from services.runtime.call import Call
 class RegistryServicer:
     """Serves `integration.v1.RegistryService` from the registry's use cases."""
 
-    service_only = frozenset({"ResolveInstance"})
+    service_only = frozenset({"ResolveInstance", "ReportInstance"})
 
     def __init__(self, definitions: Definitions, instances: Instances) -> None:
         self._definitions = definitions
@@ -115,6 +115,17 @@ class RegistryServicer:
     ) -> rpc.ResolvedInstance:
         """Answer one instance and the version of its credentials."""
         return wire.resolved_instance(await self._instances.get(call.tenant, request.id))
+
+    async def ReportInstance(
+        self, request: rpc.ReportInstanceRequest, call: Call
+    ) -> rpc.ResolvedInstance:
+        """Say how an instance stands."""
+        status, error = wire.standing(request)
+        return wire.resolved_instance(
+            await self._instances.report(
+                call.tenant, request.id, status, error, dict(request.captured)
+            )
+        )
 
     async def ListInstances(
         self, request: rpc.ListInstancesRequest, call: Call

@@ -838,3 +838,63 @@ class ResolvedInstance(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResolvedInstance: _TypeAlias = ResolvedInstance  # noqa: Y015
+
+@_typing.final
+class ReportInstanceRequest(_message.Message):
+    """How an instance stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class CapturedEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ID_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    CAPTURED_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Id of the instance."""
+    status: Global___Instance.Status.ValueType
+    """Can it be used?"""
+    code: _builtins.str
+    """Why not: a reason of `ErrorDetail.Reason`; empty when all is well."""
+    message: _builtins.str
+    """Why not, for people."""
+    @_builtins.property
+    def captured(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Fields for its config that its API has told, none of them secret."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        status: Global___Instance.Status.ValueType = ...,
+        code: _builtins.str = ...,
+        message: _builtins.str = ...,
+        captured: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["captured", b"captured", "code", b"code", "id", b"id", "message", b"message", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportInstanceRequest: _TypeAlias = ReportInstanceRequest  # noqa: Y015

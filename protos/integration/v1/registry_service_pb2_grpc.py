@@ -119,6 +119,11 @@ class RegistryServiceStub:
                 request_serializer=protos_dot_integration_dot_v1_dot_registry__service__pb2.ResolveInstanceRequest.SerializeToString,
                 response_deserializer=protos_dot_integration_dot_v1_dot_registry__service__pb2.ResolvedInstance.FromString,
                 _registered_method=True)
+        self.ReportInstance = channel.unary_unary(
+                '/integration.v1.RegistryService/ReportInstance',
+                request_serializer=protos_dot_integration_dot_v1_dot_registry__service__pb2.ReportInstanceRequest.SerializeToString,
+                response_deserializer=protos_dot_integration_dot_v1_dot_registry__service__pb2.ResolvedInstance.FromString,
+                _registered_method=True)
 
 
 class RegistryServiceServicer:
@@ -255,6 +260,14 @@ class RegistryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReportInstance(self, request, context):
+        """Says whether an instance can be used, and what its API has told of it. For the other services only.
+        Errors include: VALIDATION_ERROR, INTEGRATION_NOT_FOUND, CONFLICT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RegistryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -336,6 +349,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
             'ResolveInstance': grpc.unary_unary_rpc_method_handler(
                     servicer.ResolveInstance,
                     request_deserializer=protos_dot_integration_dot_v1_dot_registry__service__pb2.ResolveInstanceRequest.FromString,
+                    response_serializer=protos_dot_integration_dot_v1_dot_registry__service__pb2.ResolvedInstance.SerializeToString,
+            ),
+            'ReportInstance': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportInstance,
+                    request_deserializer=protos_dot_integration_dot_v1_dot_registry__service__pb2.ReportInstanceRequest.FromString,
                     response_serializer=protos_dot_integration_dot_v1_dot_registry__service__pb2.ResolvedInstance.SerializeToString,
             ),
     }
@@ -773,6 +791,33 @@ class RegistryService:
             target,
             '/integration.v1.RegistryService/ResolveInstance',
             protos_dot_integration_dot_v1_dot_registry__service__pb2.ResolveInstanceRequest.SerializeToString,
+            protos_dot_integration_dot_v1_dot_registry__service__pb2.ResolvedInstance.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportInstance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/integration.v1.RegistryService/ReportInstance',
+            protos_dot_integration_dot_v1_dot_registry__service__pb2.ReportInstanceRequest.SerializeToString,
             protos_dot_integration_dot_v1_dot_registry__service__pb2.ResolvedInstance.FromString,
             options,
             channel_credentials,

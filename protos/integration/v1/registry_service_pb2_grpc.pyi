@@ -102,6 +102,10 @@ class RegistryServiceStub:
     """One instance with what its credentials are called by. For the other services only.
     Errors include: INTEGRATION_NOT_FOUND.
     """
+    ReportInstance: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ReportInstanceRequest, _registry_service_pb2.ResolvedInstance]
+    """Says whether an instance can be used, and what its API has told of it. For the other services only.
+    Errors include: VALIDATION_ERROR, INTEGRATION_NOT_FOUND, CONFLICT.
+    """
 
 @_typing.type_check_only
 class RegistryServiceAsyncStub(RegistryServiceStub):
@@ -174,6 +178,10 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     ResolveInstance: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ResolveInstanceRequest, _registry_service_pb2.ResolvedInstance]  # type: ignore[assignment]
     """One instance with what its credentials are called by. For the other services only.
     Errors include: INTEGRATION_NOT_FOUND.
+    """
+    ReportInstance: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ReportInstanceRequest, _registry_service_pb2.ResolvedInstance]  # type: ignore[assignment]
+    """Says whether an instance can be used, and what its API has told of it. For the other services only.
+    Errors include: VALIDATION_ERROR, INTEGRATION_NOT_FOUND, CONFLICT.
     """
 
 class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -340,6 +348,16 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_registry_service_pb2.ResolvedInstance, _abc.Awaitable[_registry_service_pb2.ResolvedInstance]]:
         """One instance with what its credentials are called by. For the other services only.
         Errors include: INTEGRATION_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ReportInstance(
+        self,
+        request: _registry_service_pb2.ReportInstanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_service_pb2.ResolvedInstance, _abc.Awaitable[_registry_service_pb2.ResolvedInstance]]:
+        """Says whether an instance can be used, and what its API has told of it. For the other services only.
+        Errors include: VALIDATION_ERROR, INTEGRATION_NOT_FOUND, CONFLICT.
         """
 
 def add_RegistryServiceServicer_to_server(servicer: RegistryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -170,7 +170,7 @@ async def test_a_change_is_repeated_on_what_others_wrote(
     changed = await registry.instances.update("acme", instance.id, change)
     assert (changed.name, changed.config) == ("Mine++", change.config)
     registry.instance_store.overtakers = 2
-    failed = await registry.instances.set_status("acme", instance.id, InstanceStatus.AUTH_ERROR)
+    failed = await registry.instances.report("acme", instance.id, InstanceStatus.AUTH_ERROR)
     assert (failed.name, failed.status) == ("Mine++++", InstanceStatus.AUTH_ERROR)
 
 
@@ -183,7 +183,7 @@ async def test_a_change_is_not_repeated_for_ever(
     with pytest.raises(StaleEtag):
         await registry.instances.update("acme", instance.id, InstanceChange(name="B"))
     with pytest.raises(StaleEtag):
-        await registry.instances.set_status("acme", instance.id, InstanceStatus.AUTH_ERROR)
+        await registry.instances.report("acme", instance.id, InstanceStatus.AUTH_ERROR)
 
 
 async def test_new_config_cures_an_instance(
@@ -192,7 +192,7 @@ async def test_new_config_cures_an_instance(
     """An instance in error is tried again once its config has changed."""
     instance = await connected(example("crm"))
     error = InstanceError("AUTHENTICATION_ERROR", "refused")
-    await registry.instances.set_status("acme", instance.id, InstanceStatus.AUTH_ERROR, error)
+    await registry.instances.report("acme", instance.id, InstanceStatus.AUTH_ERROR, error)
     change = InstanceChange(config={"apiKey": "new"})
     changed = await registry.instances.update("acme", instance.id, change)
     assert (changed.status, changed.error) == (InstanceStatus.CONNECTED, None)
@@ -205,7 +205,7 @@ async def test_new_config_is_no_consent(
     """An OAuth instance stays as it is until somebody consents."""
     config = {"clientId": "i", "clientSecret": "s", "redirectUri": "https://a/cb"}
     instance = await connected(example("google_calendar"), config)
-    await registry.instances.set_status("acme", instance.id, InstanceStatus.AUTH_ERROR)
+    await registry.instances.report("acme", instance.id, InstanceStatus.AUTH_ERROR)
     changed = await registry.instances.update(
         "acme", instance.id, InstanceChange(config={"clientSecret": "t"})
     )
@@ -217,7 +217,7 @@ async def test_the_cache_is_told(registry: Registry, connected: Connect, example
     instance = await connected(example("crm"))
     registry.changed.clear()
     await registry.instances.update("acme", instance.id, InstanceChange(name="B"))
-    await registry.instances.set_status("acme", instance.id, InstanceStatus.AUTH_ERROR)
+    await registry.instances.report("acme", instance.id, InstanceStatus.AUTH_ERROR)
     await registry.instances.delete("acme", instance.id)
     assert registry.changed == [("acme", instance.id)] * 3
 
@@ -228,12 +228,10 @@ async def test_a_status_has_its_reason_and_time(
     """An error comes with the status and goes with it."""
     instance = await connected(example("crm"))
     error = InstanceError("AUTHENTICATION_ERROR", "refused", {"statusCode": 401})
-    failed = await registry.instances.set_status(
-        "acme", instance.id, InstanceStatus.AUTH_ERROR, error
-    )
+    failed = await registry.instances.report("acme", instance.id, InstanceStatus.AUTH_ERROR, error)
     assert (failed.status, failed.error) == (InstanceStatus.AUTH_ERROR, error)
     assert failed.last_connected_at == instance.last_connected_at
-    again = await registry.instances.set_status("acme", instance.id, InstanceStatus.CONNECTED)
+    again = await registry.instances.report("acme", instance.id, InstanceStatus.CONNECTED)
     assert (again.status, again.error) == (InstanceStatus.CONNECTED, None)
     assert again.last_connected_at == again.updated_at
 
@@ -243,7 +241,7 @@ async def test_the_same_status_is_no_change(
 ) -> None:
     """Saying again what is so writes nothing."""
     instance = await connected(example("crm"))
-    again = await registry.instances.set_status("acme", instance.id, InstanceStatus.CONNECTED)
+    again = await registry.instances.report("acme", instance.id, InstanceStatus.CONNECTED)
     assert again == instance
 
 
@@ -257,7 +255,7 @@ async def test_an_instance_names_the_version_of_its_credentials(
         "acme", instance.id, InstanceChange(config={"apiKey": "planted-two"})
     )
     renamed = await registry.instances.update("acme", instance.id, InstanceChange(name="B"))
-    failed = await registry.instances.set_status("acme", instance.id, InstanceStatus.AUTH_ERROR)
+    failed = await registry.instances.report("acme", instance.id, InstanceStatus.AUTH_ERROR)
     assert [i.credentials_version for i in (changed, renamed, failed)] == [2, 2, 2]
     assert (await registry.instances.get("acme", instance.id)).credentials_version == 2
 

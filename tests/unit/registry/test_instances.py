@@ -62,7 +62,7 @@ async def test_an_id_that_leads_nowhere_is_one_answer(registry: Registry, identi
         registry.instances.resolve("acme", identifier),
         registry.instances.delete("acme", identifier),
         registry.instances.update("acme", identifier, InstanceChange(name="x")),
-        registry.instances.set_status("acme", identifier, InstanceStatus.CONNECTED),
+        registry.instances.report("acme", identifier, InstanceStatus.CONNECTED),
     ]
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {InstanceNotFound}

@@ -52,7 +52,8 @@ def test_an_example_is_understood(
     assert definition.secret_fields == (secret,)
     assert method.http == HttpBinding(verb, path, body=body, by_convention=True)
     assert definition.server == "{+config.baseUrl}"
-    assert definition.auth == AuthPlacement("header", "Authorization", "Bearer ", "apiKey")
+    field = "webhookSecret" if definition.auth_type == "hmac" else "apiKey"
+    assert definition.auth == AuthPlacement("header", "Authorization", "Bearer ", field)
     assert parsed.status is DefinitionStatus.PUBLISHED
 
 
@@ -68,9 +69,8 @@ def test_transforms_keep_their_text(example: Callable[[str], bytes]) -> None:
 def test_what_is_by_convention_is_said(example: Callable[[str], bytes]) -> None:
     """Conventions are warnings, and so is a server that no config can name."""
     assert "GET /getUsers" in warnings(example("users"))["/methods/0"]
-    calendar = {"/methods/0", "/configSchema", "/authType"}
-    assert set(warnings(example("google_calendar"))) == calendar
-    assert set(warnings(example("stripe_webhook"))) == {"/authType"}
+    assert set(warnings(example("google_calendar"))) == {"/methods/0", "/configSchema"}
+    assert warnings(example("stripe_webhook")) == {}
 
 
 @pytest.mark.parametrize("name", ["crm", "users", "google_calendar", "stripe_webhook"])
