@@ -29,7 +29,9 @@
     ├── RecordCorrupt           what is stored is not what was written
     ├── MasterKeyMissing        no master key can be read
     ├── MasterKeyWrong          not a master key, or not the one of this store
-    └── MasterKeyExists         creating one would overwrite another
+    ├── MasterKeyExists         creating one would overwrite another
+    ├── MasterKeyNotWritable    a new one cannot be put where the old one is
+    └── RotationUnderWay        another process rotates the keys
 
 No message and no detail ever holds a secret: both name fields, never their values.
 """
@@ -153,15 +155,23 @@ class RecordCorrupt(CredentialsError):
 
 
 class MasterKeyMissing(CredentialsError):
-    """No master key can be read there. Details: `path`."""
+    """No master key can be read there. Details: `source`."""
 
 
 class MasterKeyWrong(CredentialsError):
-    """The file holds no master key, or not the one that this store was made with.
+    """The source holds no master key, or not the one that this store was made with.
 
-    Details: `path`.
+    Details: `source`.
     """
 
 
 class MasterKeyExists(CredentialsError):
-    """The file is there already, and a master key is never overwritten. Details: `path`."""
+    """The file is there already, and a master key is never overwritten. Details: `source`."""
+
+
+class MasterKeyNotWritable(CredentialsError):
+    """A new master key cannot be put where the old one is. Details: `source`."""
+
+
+class RotationUnderWay(CredentialsError):
+    """Another process rotates the keys now. Details: `source`."""

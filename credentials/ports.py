@@ -1,8 +1,8 @@
 """What credentials need from outside."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from credentials.model import (
     AuditEntry,
@@ -56,6 +56,10 @@ class Connections(Protocol):
 
     async def connection(self, tenant: str, instance_id: str) -> Connection:
         """Answer how an instance authenticates, as it is now; raises the registry's errors."""
+        ...
+
+    async def configure(self, tenant: str, instance_id: str, fields: Mapping[str, Any]) -> None:
+        """Set fields of an instance's config, as its owner would; raises the registry's errors."""
         ...
 
     async def report(self, tenant: str, instance_id: str, report: Report) -> None:

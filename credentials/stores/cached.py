@@ -38,6 +38,11 @@ class CachedSecretStore:
         self._entries: OrderedDict[RecordKey, tuple[float, Versioned]] = OrderedDict()
         self._reads: dict[RecordKey, asyncio.Task[Versioned | None]] = {}
 
+    @property
+    def direct(self) -> "DirectSecretStore":
+        """The same store for those who must see it as it is; what they write is forgotten here."""
+        return DirectSecretStore(self._inner, self)
+
     async def get(self, key: RecordKey) -> Versioned | None:
         """Answer the record, at most one second old."""
         entry = self._entries.get(key)
@@ -87,6 +92,26 @@ class CachedSecretStore:
     def _forget(self, key: RecordKey) -> None:
         self._entries.pop(key, None)
         self._reads.pop(key, None)
+
+
+class DirectSecretStore:
+    """A `SecretStore` that reads what is stored now, and writes through the cache."""
+
+    def __init__(self, inner: SecretStore, cache: CachedSecretStore) -> None:
+        self._inner = inner
+        self._cache = cache
+
+    async def get(self, key: RecordKey) -> Versioned | None:
+        """Answer the record as it is."""
+        return await self._inner.get(key)
+
+    async def put(self, key: RecordKey, record: SecretRecord, expected_version: int) -> int:
+        """Replace the record of version `expected_version`; raises `VersionConflict`."""
+        return await self._cache.put(key, record, expected_version)
+
+    async def delete(self, key: RecordKey) -> None:
+        """Forget the record."""
+        await self._cache.delete(key)
 
 
 def _retrieved(read: asyncio.Task[Versioned | None]) -> None:

@@ -1,6 +1,7 @@
 """Credentials where they are kept elsewhere: the registry's vault and the executor's authorizer."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
 from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
@@ -12,13 +13,19 @@ from services.registry.wire import json_value
 from services.runtime.channel import Peer
 
 SERVICE = "/integration.v1.CredentialService"
+MOST_SCHEMES = 1000
 
 
 class CredentialsClient:
-    """The registry's `SecretVault` and the executor's `Authorizer` over gRPC."""
+    """The registry's `SecretVault` and the executor's `Authorizer` over gRPC.
 
-    def __init__(self, peer: Peer) -> None:
+    `known` is told every secret that comes over.
+    """
+
+    def __init__(self, peer: Peer, known: Callable[..., None] = lambda *_values: None) -> None:
         self._peer = peer
+        self._known = known
+        self._scheme = lru_cache(maxsize=MOST_SCHEMES)(wire.scheme)  # never changed, only copied
 
     async def update(
         self, tenant: str, instance_id: str, fields: Mapping[str, Any], removed: Collection[str]
@@ -45,14 +52,12 @@ class CredentialsClient:
         version: int,
     ) -> Authorization | None:
         """Answer what to add to one request; None when the record is not of this version."""
-        message = rpc.AuthorizeRequest(
-            instance_id=instance_id,
-            scheme=wire.scheme(scheme),
-            method=request.method,
-            url=request.url,
-            version=version,
-        )
+        message = wire.request(instance_id, request, version)
+        message.scheme.CopyFrom(self._scheme(scheme))
         answer = await self._peer.call(
             f"{SERVICE}/Authorize", message, rpc.AuthorizeResponse, tenant
         )
-        return wire.authorization_model(answer)
+        authorization = wire.authorization_model(answer)
+        if authorization is not None:
+            self._known(*(value for _, value in (*authorization.headers, *authorization.query)))
+        return authorization

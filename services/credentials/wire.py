@@ -1,15 +1,31 @@
 """Credentials: model ↔ contract."""
 
+import dataclasses
 import json
-from datetime import UTC
-from typing import Any
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from credentials.connecting import Begun
 from credentials.errors import InvalidCredentials
-from credentials.model import Authorization, AuthScheme, OutgoingRequest
+from credentials.model import (
+    Authorization,
+    AuthScheme,
+    AwsSigning,
+    CertificateFields,
+    ClientCertificate,
+    OutgoingRequest,
+    Signing,
+)
+from credentials.upkeep import CredentialsStatus
 from protos.integration.v1 import credentials_service_pb2 as rpc
 from protos.integration.v1.json_pb2 import Json
+
+Message_ = TypeVar("Message_", bound=Message)
+Model = TypeVar("Model")
 
 
 def scheme(model: AuthScheme) -> rpc.AuthScheme:
@@ -21,6 +37,11 @@ def scheme(model: AuthScheme) -> rpc.AuthScheme:
         prefix=model.prefix,
         field=model.field,
         username_field=model.username_field,
+        headers=_pairs(model.headers),
+        query=_pairs(model.query),
+        signing=_message(rpc.Signing, model.signing),
+        aws=_message(rpc.AwsSigning, model.aws),
+        certificate=_message(rpc.CertificateFields, model.certificate),
     )
 
 
@@ -33,6 +54,11 @@ def scheme_model(message: rpc.AuthScheme) -> AuthScheme:
         prefix=message.prefix,
         field=message.field,
         username_field=message.username_field,
+        headers=_tuples(message.headers),
+        query=_tuples(message.query),
+        signing=_model(Signing, message, "signing"),
+        aws=_model(AwsSigning, message, "aws"),
+        certificate=_model(CertificateFields, message, "certificate"),
     )
 
 
@@ -48,34 +74,122 @@ def fields_model(message: Json) -> dict[str, Any]:
     return found
 
 
+def request(instance_id: str, model: OutgoingRequest, version: int) -> rpc.AuthorizeRequest:
+    """Model → contract; the scheme is set by the caller."""
+    return rpc.AuthorizeRequest(
+        instance_id=instance_id,
+        method=model.method,
+        url=model.url,
+        version=version,
+        headers=_pairs(model.headers),
+        body=model.body,
+        refused=model.refused,
+    )
+
+
 def request_model(message: rpc.AuthorizeRequest) -> OutgoingRequest:
     """Contract → model."""
-    return OutgoingRequest(method=message.method, url=message.url)
+    return OutgoingRequest(
+        method=message.method,
+        url=message.url,
+        headers=_tuples(message.headers),
+        body=message.body,
+        refused=message.refused,
+    )
 
 
 def authorization(model: Authorization | None) -> rpc.AuthorizeResponse:
     """Model → contract; None means that the record is not of the version that was asked for."""
     if model is None:
         return rpc.AuthorizeResponse(outdated=True)
-    pair = rpc.AuthorizeResponse.Pair
-    message = rpc.AuthorizeResponse(
-        headers=[pair(name=name, value=value) for name, value in model.headers],
-        query=[pair(name=name, value=value) for name, value in model.query],
+    certificate = model.certificate
+    return rpc.AuthorizeResponse(
+        headers=_pairs(model.headers),
+        query=_pairs(model.query),
+        expires_at=timestamp(model.expires_at),
+        generation=model.generation,
+        certificate="" if certificate is None else certificate.certificate,
+        certificate_key="" if certificate is None else certificate.key,
     )
-    if model.expires_at:
-        stamp = Timestamp()
-        stamp.FromDatetime(model.expires_at)
-        message.expires_at.CopyFrom(stamp)
-    return message
 
 
 def authorization_model(message: rpc.AuthorizeResponse) -> Authorization | None:
     """Contract → model."""
     if message.outdated:
         return None
+    certificate = None
+    if message.certificate:
+        certificate = ClientCertificate(message.certificate, message.certificate_key)
     expires = message.expires_at.ToDatetime(tzinfo=UTC) if message.HasField("expires_at") else None
     return Authorization(
-        headers=tuple((pair.name, pair.value) for pair in message.headers),
-        query=tuple((pair.name, pair.value) for pair in message.query),
+        headers=_tuples(message.headers),
+        query=_tuples(message.query),
         expires_at=expires,
+        generation=message.generation,
+        certificate=certificate,
     )
+
+
+def begun(model: Begun) -> rpc.StartOAuth2Response:
+    """Model → contract."""
+    return rpc.StartOAuth2Response(
+        authorization_url=model.authorization_url,
+        state=model.state,
+        expires_at=timestamp(model.expires_at),
+        user_code=model.user_code,
+        verification_url=model.verification_url,
+    )
+
+
+def callback(message: rpc.CompleteOAuth2Request) -> dict[str, str]:
+    """Contract → the parameters of a callback; those named one by one win."""
+    named = {
+        name: getattr(message, name)
+        for name in ("code", "state", "error", "error_description", "iss")
+        if getattr(message, name)
+    }
+    return {**message.parameters, **named}
+
+
+def status(instance_id: str, model: CredentialsStatus) -> rpc.CredentialsStatus:
+    """Model → contract."""
+    return rpc.CredentialsStatus(
+        instance_id=instance_id,
+        type=model.type,
+        status=model.status,
+        reason=model.reason,
+        expires_at=timestamp(model.expires_at),
+        refreshed_at=timestamp(model.refreshed_at),
+        refreshable=model.refreshable,
+        scope=model.scope,
+        generation=model.generation,
+    )
+
+
+def timestamp(moment: datetime | None) -> Timestamp | None:
+    """Model → contract."""
+    if moment is None:
+        return None
+    stamp = Timestamp()
+    stamp.FromDatetime(moment)
+    return stamp
+
+
+def _pairs(pairs: Iterable[tuple[str, str]]) -> list[rpc.Pair]:
+    return [rpc.Pair(name=name, value=value) for name, value in pairs]
+
+
+def _tuples(pairs: Iterable[rpc.Pair]) -> tuple[tuple[str, str], ...]:
+    return tuple((pair.name, pair.value) for pair in pairs)
+
+
+def _message(kind: type[Message_], model: Any) -> Message_ | None:
+    """Model → contract, for messages whose fields have the names of the model's."""
+    return None if model is None else kind(**dataclasses.asdict(model))
+
+
+def _model(kind: type[Model], message: rpc.AuthScheme, name: str) -> Model | None:
+    if not message.HasField(name):  # type: ignore[arg-type]
+        return None
+    part = getattr(message, name)
+    return kind(**{field.name: getattr(part, field.name) for field in part.DESCRIPTOR.fields})

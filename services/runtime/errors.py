@@ -132,6 +132,13 @@ TABLE: dict[type[Exception], int] = {
     credential_errors.VersionConflict: Reason.CONFLICT,
     credential_errors.CredentialsBusy: Reason.CONFLICT,
     credential_errors.StoreUnavailable: Reason.TEMPORARY_ERROR,
+    credential_errors.InvalidState: Reason.INVALID_STATE,
+    credential_errors.AuthorizationRefused: Reason.AUTHENTICATION_ERROR,
+    credential_errors.NeedsReauthorization: Reason.AUTHENTICATION_ERROR,
+    credential_errors.TokenRequestRefused: Reason.CONFIGURATION_ERROR,
+    credential_errors.TokenEndpointFailed: Reason.TEMPORARY_ERROR,
+    credential_errors.EndpointForbidden: Reason.EGRESS_DENIED,
+    credential_errors.OAuthMisconfigured: Reason.CONFIGURATION_ERROR,
     transformer_errors.TransformFailed: Reason.TRANSFORM_ERROR,
     executor_errors.InvalidParameters: Reason.VALIDATION_ERROR,
     executor_errors.MethodNotFound: Reason.METHOD_NOT_FOUND,
@@ -154,6 +161,8 @@ OUR_TROUBLE = (
     registry_errors.StoreUnavailable,
     credential_errors.StoreUnavailable,
     credential_errors.RecordCorrupt,
+    credential_errors.StoreForbidden,
+    credential_errors.LoginFailed,
 )
 
 # What gRPC itself answers when no servicer of ours got to speak.

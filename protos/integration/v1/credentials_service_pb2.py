@@ -22,32 +22,81 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from protos.integration.v1 import json_pb2 as protos_dot_integration_dot_v1_dot_json__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/protos/integration/v1/credentials_service.proto\x12\x0eintegration.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a protos/integration/v1/json.proto\"f\n\x18UpdateCredentialsRequest\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12$\n\x06\x66ields\x18\x02 \x01(\x0b\x32\x14.integration.v1.Json\x12\x0f\n\x07removed\x18\x03 \x03(\t\",\n\x19UpdateCredentialsResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\"/\n\x18\x44\x65leteCredentialsRequest\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\"q\n\nAuthScheme\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x10\n\x08location\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0e\n\x06prefix\x18\x04 \x01(\t\x12\r\n\x05\x66ield\x18\x05 \x01(\t\x12\x16\n\x0eusername_field\x18\x06 \x01(\t\"\x81\x01\n\x10\x41uthorizeRequest\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12*\n\x06scheme\x18\x02 \x01(\x0b\x32\x1a.integration.v1.AuthScheme\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\x0b\n\x03url\x18\x04 \x01(\t\x12\x0f\n\x07version\x18\x05 \x01(\x03\"\xea\x01\n\x11\x41uthorizeResponse\x12\x37\n\x07headers\x18\x01 \x03(\x0b\x32&.integration.v1.AuthorizeResponse.Pair\x12\x35\n\x05query\x18\x02 \x03(\x0b\x32&.integration.v1.AuthorizeResponse.Pair\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08outdated\x18\x04 \x01(\x08\x1a#\n\x04Pair\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t2\xa6\x02\n\x11\x43redentialService\x12h\n\x11UpdateCredentials\x12(.integration.v1.UpdateCredentialsRequest\x1a).integration.v1.UpdateCredentialsResponse\x12U\n\x11\x44\x65leteCredentials\x12(.integration.v1.DeleteCredentialsRequest\x1a\x16.google.protobuf.Empty\x12P\n\tAuthorize\x12 .integration.v1.AuthorizeRequest\x1a!.integration.v1.AuthorizeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/protos/integration/v1/credentials_service.proto\x12\x0eintegration.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a protos/integration/v1/json.proto\"f\n\x18UpdateCredentialsRequest\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12$\n\x06\x66ields\x18\x02 \x01(\x0b\x32\x14.integration.v1.Json\x12\x0f\n\x07removed\x18\x03 \x03(\t\",\n\x19UpdateCredentialsResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\"/\n\x18\x44\x65leteCredentialsRequest\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\"\xc8\x02\n\nAuthScheme\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x10\n\x08location\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0e\n\x06prefix\x18\x04 \x01(\t\x12\r\n\x05\x66ield\x18\x05 \x01(\t\x12\x16\n\x0eusername_field\x18\x06 \x01(\t\x12%\n\x07headers\x18\x07 \x03(\x0b\x32\x14.integration.v1.Pair\x12#\n\x05query\x18\x08 \x03(\x0b\x32\x14.integration.v1.Pair\x12(\n\x07signing\x18\t \x01(\x0b\x32\x17.integration.v1.Signing\x12\'\n\x03\x61ws\x18\n \x01(\x0b\x32\x1a.integration.v1.AwsSigning\x12\x36\n\x0b\x63\x65rtificate\x18\x0b \x01(\x0b\x32!.integration.v1.CertificateFields\"#\n\x04Pair\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\xa0\x01\n\x07Signing\x12\x10\n\x08template\x18\x01 \x01(\t\x12\x11\n\talgorithm\x18\x02 \x01(\t\x12\x10\n\x08\x65ncoding\x18\x03 \x01(\t\x12\x14\n\x0ckey_encoding\x18\x04 \x01(\t\x12\x18\n\x10timestamp_header\x18\x05 \x01(\t\x12\x18\n\x10timestamp_format\x18\x06 \x01(\t\x12\x14\n\x0cnonce_header\x18\x07 \x01(\t\"~\n\nAwsSigning\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x18\n\x10\x61\x63\x63\x65ss_key_field\x18\x03 \x01(\t\x12\x18\n\x10secret_key_field\x18\x04 \x01(\t\x12\x1b\n\x13session_token_field\x18\x05 \x01(\t\"5\n\x11\x43\x65rtificateFields\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\"\xc7\x01\n\x10\x41uthorizeRequest\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12*\n\x06scheme\x18\x02 \x01(\x0b\x32\x1a.integration.v1.AuthScheme\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\x0b\n\x03url\x18\x04 \x01(\t\x12\x0f\n\x07version\x18\x05 \x01(\x03\x12%\n\x07headers\x18\x06 \x03(\x0b\x32\x14.integration.v1.Pair\x12\x0c\n\x04\x62ody\x18\x07 \x01(\x0c\x12\x0f\n\x07refused\x18\x08 \x01(\x03\"\xe3\x01\n\x11\x41uthorizeResponse\x12%\n\x07headers\x18\x01 \x03(\x0b\x32\x14.integration.v1.Pair\x12#\n\x05query\x18\x02 \x03(\x0b\x32\x14.integration.v1.Pair\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08outdated\x18\x04 \x01(\x08\x12\x12\n\ngeneration\x18\x05 \x01(\x03\x12\x13\n\x0b\x63\x65rtificate\x18\x06 \x01(\t\x12\x17\n\x0f\x63\x65rtificate_key\x18\x07 \x01(\t\"?\n\x12StartOAuth2Request\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12\x14\n\x0credirect_uri\x18\x02 \x01(\t\"\x9c\x01\n\x13StartOAuth2Response\x12\x19\n\x11\x61uthorization_url\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tuser_code\x18\x04 \x01(\t\x12\x18\n\x10verification_url\x18\x05 \x01(\t\"\xfe\x01\n\x15\x43ompleteOAuth2Request\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\r\n\x05\x65rror\x18\x04 \x01(\t\x12\x19\n\x11\x65rror_description\x18\x05 \x01(\t\x12\x0b\n\x03iss\x18\x06 \x01(\t\x12I\n\nparameters\x18\x07 \x03(\x0b\x32\x35.integration.v1.CompleteOAuth2Request.ParametersEntry\x1a\x31\n\x0fParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"I\n\x16\x43ompleteOAuth2Response\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x1f\n\x17integration_instance_id\x18\x02 \x01(\t\"`\n\x17StoreCredentialsRequest\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\"\n\x04\x64\x61ta\x18\x03 \x01(\x0b\x32\x14.integration.v1.Json\"h\n\x18StoreCredentialsResponse\x12\x0e\n\x06status\x18\x01 \x01(\t\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04type\x18\x03 \x01(\t\"/\n\x18RevokeCredentialsRequest\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\"2\n\x1bGetCredentialsStatusRequest\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\"\xf0\x01\n\x11\x43redentialsStatus\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12.\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0crefreshed_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0brefreshable\x18\x07 \x01(\x08\x12\r\n\x05scope\x18\x08 \x01(\t\x12\x12\n\ngeneration\x18\t \x01(\x03\"0\n\x19RefreshCredentialsRequest\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\"/\n\x18VerifyCredentialsRequest\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\"W\n\x19VerifyCredentialsResponse\x12\x13\n\x0binstance_id\x18\x01 \x01(\t\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x08\x12\x13\n\x0bstatus_code\x18\x03 \x01(\x05\x32\xd5\x0b\n\x11\x43redentialService\x12\xa0\x01\n\x0bStartOAuth2\x12\".integration.v1.StartOAuth2Request\x1a#.integration.v1.StartOAuth2Response\"H\x82\xd3\xe4\x93\x02\x42\"=/api/v1/integration-instances/{instance_id}/auth/oauth2/start:\x01*\x12\xac\x01\n\x0e\x43ompleteOAuth2\x12%.integration.v1.CompleteOAuth2Request\x1a&.integration.v1.CompleteOAuth2Response\"K\x82\xd3\xe4\x93\x02\x45\"@/api/v1/integration-instances/{instance_id}/auth/oauth2/callback:\x01*\x12\xa9\x01\n\x10StoreCredentials\x12\'.integration.v1.StoreCredentialsRequest\x1a(.integration.v1.StoreCredentialsResponse\"B\x82\xd3\xe4\x93\x02<\"7/api/v1/integration-instances/{instance_id}/credentials:\x01*\x12\x96\x01\n\x11RevokeCredentials\x12(.integration.v1.RevokeCredentialsRequest\x1a\x16.google.protobuf.Empty\"?\x82\xd3\xe4\x93\x02\x39*7/api/v1/integration-instances/{instance_id}/credentials\x12\xae\x01\n\x14GetCredentialsStatus\x12+.integration.v1.GetCredentialsStatusRequest\x1a!.integration.v1.CredentialsStatus\"F\x82\xd3\xe4\x93\x02@\x12>/api/v1/integration-instances/{instance_id}/credentials/status\x12\xae\x01\n\x12RefreshCredentials\x12).integration.v1.RefreshCredentialsRequest\x1a!.integration.v1.CredentialsStatus\"J\x82\xd3\xe4\x93\x02\x44\"?/api/v1/integration-instances/{instance_id}/credentials/refresh:\x01*\x12\xb3\x01\n\x11VerifyCredentials\x12(.integration.v1.VerifyCredentialsRequest\x1a).integration.v1.VerifyCredentialsResponse\"I\x82\xd3\xe4\x93\x02\x43\">/api/v1/integration-instances/{instance_id}/credentials/verify:\x01*\x12h\n\x11UpdateCredentials\x12(.integration.v1.UpdateCredentialsRequest\x1a).integration.v1.UpdateCredentialsResponse\x12U\n\x11\x44\x65leteCredentials\x12(.integration.v1.DeleteCredentialsRequest\x1a\x16.google.protobuf.Empty\x12P\n\tAuthorize\x12 .integration.v1.AuthorizeRequest\x1a!.integration.v1.AuthorizeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.integration.v1.credentials_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_UPDATECREDENTIALSREQUEST']._serialized_start=163
-  _globals['_UPDATECREDENTIALSREQUEST']._serialized_end=265
-  _globals['_UPDATECREDENTIALSRESPONSE']._serialized_start=267
-  _globals['_UPDATECREDENTIALSRESPONSE']._serialized_end=311
-  _globals['_DELETECREDENTIALSREQUEST']._serialized_start=313
-  _globals['_DELETECREDENTIALSREQUEST']._serialized_end=360
-  _globals['_AUTHSCHEME']._serialized_start=362
-  _globals['_AUTHSCHEME']._serialized_end=475
-  _globals['_AUTHORIZEREQUEST']._serialized_start=478
-  _globals['_AUTHORIZEREQUEST']._serialized_end=607
-  _globals['_AUTHORIZERESPONSE']._serialized_start=610
-  _globals['_AUTHORIZERESPONSE']._serialized_end=844
-  _globals['_AUTHORIZERESPONSE_PAIR']._serialized_start=809
-  _globals['_AUTHORIZERESPONSE_PAIR']._serialized_end=844
-  _globals['_CREDENTIALSERVICE']._serialized_start=847
-  _globals['_CREDENTIALSERVICE']._serialized_end=1141
+  _globals['_COMPLETEOAUTH2REQUEST_PARAMETERSENTRY']._loaded_options = None
+  _globals['_COMPLETEOAUTH2REQUEST_PARAMETERSENTRY']._serialized_options = b'8\001'
+  _globals['_CREDENTIALSERVICE'].methods_by_name['StartOAuth2']._loaded_options = None
+  _globals['_CREDENTIALSERVICE'].methods_by_name['StartOAuth2']._serialized_options = b'\202\323\344\223\002B\"=/api/v1/integration-instances/{instance_id}/auth/oauth2/start:\001*'
+  _globals['_CREDENTIALSERVICE'].methods_by_name['CompleteOAuth2']._loaded_options = None
+  _globals['_CREDENTIALSERVICE'].methods_by_name['CompleteOAuth2']._serialized_options = b'\202\323\344\223\002E\"@/api/v1/integration-instances/{instance_id}/auth/oauth2/callback:\001*'
+  _globals['_CREDENTIALSERVICE'].methods_by_name['StoreCredentials']._loaded_options = None
+  _globals['_CREDENTIALSERVICE'].methods_by_name['StoreCredentials']._serialized_options = b'\202\323\344\223\002<\"7/api/v1/integration-instances/{instance_id}/credentials:\001*'
+  _globals['_CREDENTIALSERVICE'].methods_by_name['RevokeCredentials']._loaded_options = None
+  _globals['_CREDENTIALSERVICE'].methods_by_name['RevokeCredentials']._serialized_options = b'\202\323\344\223\0029*7/api/v1/integration-instances/{instance_id}/credentials'
+  _globals['_CREDENTIALSERVICE'].methods_by_name['GetCredentialsStatus']._loaded_options = None
+  _globals['_CREDENTIALSERVICE'].methods_by_name['GetCredentialsStatus']._serialized_options = b'\202\323\344\223\002@\022>/api/v1/integration-instances/{instance_id}/credentials/status'
+  _globals['_CREDENTIALSERVICE'].methods_by_name['RefreshCredentials']._loaded_options = None
+  _globals['_CREDENTIALSERVICE'].methods_by_name['RefreshCredentials']._serialized_options = b'\202\323\344\223\002D\"?/api/v1/integration-instances/{instance_id}/credentials/refresh:\001*'
+  _globals['_CREDENTIALSERVICE'].methods_by_name['VerifyCredentials']._loaded_options = None
+  _globals['_CREDENTIALSERVICE'].methods_by_name['VerifyCredentials']._serialized_options = b'\202\323\344\223\002C\">/api/v1/integration-instances/{instance_id}/credentials/verify:\001*'
+  _globals['_UPDATECREDENTIALSREQUEST']._serialized_start=193
+  _globals['_UPDATECREDENTIALSREQUEST']._serialized_end=295
+  _globals['_UPDATECREDENTIALSRESPONSE']._serialized_start=297
+  _globals['_UPDATECREDENTIALSRESPONSE']._serialized_end=341
+  _globals['_DELETECREDENTIALSREQUEST']._serialized_start=343
+  _globals['_DELETECREDENTIALSREQUEST']._serialized_end=390
+  _globals['_AUTHSCHEME']._serialized_start=393
+  _globals['_AUTHSCHEME']._serialized_end=721
+  _globals['_PAIR']._serialized_start=723
+  _globals['_PAIR']._serialized_end=758
+  _globals['_SIGNING']._serialized_start=761
+  _globals['_SIGNING']._serialized_end=921
+  _globals['_AWSSIGNING']._serialized_start=923
+  _globals['_AWSSIGNING']._serialized_end=1049
+  _globals['_CERTIFICATEFIELDS']._serialized_start=1051
+  _globals['_CERTIFICATEFIELDS']._serialized_end=1104
+  _globals['_AUTHORIZEREQUEST']._serialized_start=1107
+  _globals['_AUTHORIZEREQUEST']._serialized_end=1306
+  _globals['_AUTHORIZERESPONSE']._serialized_start=1309
+  _globals['_AUTHORIZERESPONSE']._serialized_end=1536
+  _globals['_STARTOAUTH2REQUEST']._serialized_start=1538
+  _globals['_STARTOAUTH2REQUEST']._serialized_end=1601
+  _globals['_STARTOAUTH2RESPONSE']._serialized_start=1604
+  _globals['_STARTOAUTH2RESPONSE']._serialized_end=1760
+  _globals['_COMPLETEOAUTH2REQUEST']._serialized_start=1763
+  _globals['_COMPLETEOAUTH2REQUEST']._serialized_end=2017
+  _globals['_COMPLETEOAUTH2REQUEST_PARAMETERSENTRY']._serialized_start=1968
+  _globals['_COMPLETEOAUTH2REQUEST_PARAMETERSENTRY']._serialized_end=2017
+  _globals['_COMPLETEOAUTH2RESPONSE']._serialized_start=2019
+  _globals['_COMPLETEOAUTH2RESPONSE']._serialized_end=2092
+  _globals['_STORECREDENTIALSREQUEST']._serialized_start=2094
+  _globals['_STORECREDENTIALSREQUEST']._serialized_end=2190
+  _globals['_STORECREDENTIALSRESPONSE']._serialized_start=2192
+  _globals['_STORECREDENTIALSRESPONSE']._serialized_end=2296
+  _globals['_REVOKECREDENTIALSREQUEST']._serialized_start=2298
+  _globals['_REVOKECREDENTIALSREQUEST']._serialized_end=2345
+  _globals['_GETCREDENTIALSSTATUSREQUEST']._serialized_start=2347
+  _globals['_GETCREDENTIALSSTATUSREQUEST']._serialized_end=2397
+  _globals['_CREDENTIALSSTATUS']._serialized_start=2400
+  _globals['_CREDENTIALSSTATUS']._serialized_end=2640
+  _globals['_REFRESHCREDENTIALSREQUEST']._serialized_start=2642
+  _globals['_REFRESHCREDENTIALSREQUEST']._serialized_end=2690
+  _globals['_VERIFYCREDENTIALSREQUEST']._serialized_start=2692
+  _globals['_VERIFYCREDENTIALSREQUEST']._serialized_end=2739
+  _globals['_VERIFYCREDENTIALSRESPONSE']._serialized_start=2741
+  _globals['_VERIFYCREDENTIALSRESPONSE']._serialized_end=2828
+  _globals['_CREDENTIALSERVICE']._serialized_start=2831
+  _globals['_CREDENTIALSERVICE']._serialized_end=4324
 # @@protoc_insertion_point(module_scope)

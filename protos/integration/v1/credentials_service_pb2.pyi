@@ -110,6 +110,11 @@ class AuthScheme(_message.Message):
     PREFIX_FIELD_NUMBER: _builtins.int
     FIELD_FIELD_NUMBER: _builtins.int
     USERNAME_FIELD_FIELD_NUMBER: _builtins.int
+    HEADERS_FIELD_NUMBER: _builtins.int
+    QUERY_FIELD_NUMBER: _builtins.int
+    SIGNING_FIELD_NUMBER: _builtins.int
+    AWS_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
     type: _builtins.str
     """`none`, `api_key`, `basic`, `bearer`, …"""
     location: _builtins.str
@@ -122,6 +127,26 @@ class AuthScheme(_message.Message):
     """Name of the credentials' field with the secret."""
     username_field: _builtins.str
     """Name of the credentials' field with the user name, where the type has one."""
+    @_builtins.property
+    def headers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Pair]:
+        """Headers of a custom scheme: names and value templates."""
+
+    @_builtins.property
+    def query(self) -> _containers.RepeatedCompositeFieldContainer[Global___Pair]:
+        """Query parameters of a custom scheme: names and value templates."""
+
+    @_builtins.property
+    def signing(self) -> Global___Signing:
+        """How the request is signed with a shared key."""
+
+    @_builtins.property
+    def aws(self) -> Global___AwsSigning:
+        """How AWS Signature Version 4 is scoped."""
+
+    @_builtins.property
+    def certificate(self) -> Global___CertificateFields:
+        """Which fields hold the client's certificate and its key."""
+
     def __init__(
         self,
         *,
@@ -131,14 +156,155 @@ class AuthScheme(_message.Message):
         prefix: _builtins.str = ...,
         field: _builtins.str = ...,
         username_field: _builtins.str = ...,
+        headers: _abc.Iterable[Global___Pair] | None = ...,
+        query: _abc.Iterable[Global___Pair] | None = ...,
+        signing: Global___Signing | None = ...,
+        aws: Global___AwsSigning | None = ...,
+        certificate: Global___CertificateFields | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["aws", b"aws", "certificate", b"certificate", "signing", b"signing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "location", b"location", "name", b"name", "prefix", b"prefix", "type", b"type", "username_field", b"username_field"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aws", b"aws", "certificate", b"certificate", "field", b"field", "headers", b"headers", "location", b"location", "name", b"name", "prefix", b"prefix", "query", b"query", "signing", b"signing", "type", b"type", "username_field", b"username_field"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AuthScheme: _TypeAlias = AuthScheme  # noqa: Y015
+
+@_typing.final
+class Pair(_message.Message):
+    """A name and its value."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the header or parameter."""
+    value: _builtins.str
+    """Its value, or the template of it."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        value: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Pair: _TypeAlias = Pair  # noqa: Y015
+
+@_typing.final
+class Signing(_message.Message):
+    """How a request is signed with a shared key."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEMPLATE_FIELD_NUMBER: _builtins.int
+    ALGORITHM_FIELD_NUMBER: _builtins.int
+    ENCODING_FIELD_NUMBER: _builtins.int
+    KEY_ENCODING_FIELD_NUMBER: _builtins.int
+    TIMESTAMP_HEADER_FIELD_NUMBER: _builtins.int
+    TIMESTAMP_FORMAT_FIELD_NUMBER: _builtins.int
+    NONCE_HEADER_FIELD_NUMBER: _builtins.int
+    template: _builtins.str
+    """The signed text, with placeholders."""
+    algorithm: _builtins.str
+    """`sha1`, `sha256`, `sha384` or `sha512`."""
+    encoding: _builtins.str
+    """`hex`, `base64` or `base64url`."""
+    key_encoding: _builtins.str
+    """How the key is written: `utf8`, `hex`, `base64` or `base64url`."""
+    timestamp_header: _builtins.str
+    """Header for the time, empty for none."""
+    timestamp_format: _builtins.str
+    """`unix`, `unix_ms` or `rfc3339`."""
+    nonce_header: _builtins.str
+    """Header for the nonce, empty for none."""
+    def __init__(
+        self,
+        *,
+        template: _builtins.str = ...,
+        algorithm: _builtins.str = ...,
+        encoding: _builtins.str = ...,
+        key_encoding: _builtins.str = ...,
+        timestamp_header: _builtins.str = ...,
+        timestamp_format: _builtins.str = ...,
+        nonce_header: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "encoding", b"encoding", "key_encoding", b"key_encoding", "nonce_header", b"nonce_header", "template", b"template", "timestamp_format", b"timestamp_format", "timestamp_header", b"timestamp_header"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Signing: _TypeAlias = Signing  # noqa: Y015
+
+@_typing.final
+class AwsSigning(_message.Message):
+    """How AWS Signature Version 4 is scoped, and which fields hold its keys."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    ACCESS_KEY_FIELD_FIELD_NUMBER: _builtins.int
+    SECRET_KEY_FIELD_FIELD_NUMBER: _builtins.int
+    SESSION_TOKEN_FIELD_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    """Name of the service; empty: in the field of that name."""
+    region: _builtins.str
+    """Name of the region; empty: in the field of that name."""
+    access_key_field: _builtins.str
+    """Field with the access key id."""
+    secret_key_field: _builtins.str
+    """Field with the secret access key."""
+    session_token_field: _builtins.str
+    """Field with the session token, where there is one."""
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        region: _builtins.str = ...,
+        access_key_field: _builtins.str = ...,
+        secret_key_field: _builtins.str = ...,
+        session_token_field: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_key_field", b"access_key_field", "region", b"region", "secret_key_field", b"secret_key_field", "service", b"service", "session_token_field", b"session_token_field"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AwsSigning: _TypeAlias = AwsSigning  # noqa: Y015
+
+@_typing.final
+class CertificateFields(_message.Message):
+    """Which fields hold the client's certificate and its key, in PEM."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    certificate: _builtins.str
+    """Field with the certificate."""
+    key: _builtins.str
+    """Field with its key."""
+    def __init__(
+        self,
+        *,
+        certificate: _builtins.str = ...,
+        key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "key", b"key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CertificateFields: _TypeAlias = CertificateFields  # noqa: Y015
 
 @_typing.final
 class AuthorizeRequest(_message.Message):
@@ -151,6 +317,9 @@ class AuthorizeRequest(_message.Message):
     METHOD_FIELD_NUMBER: _builtins.int
     URL_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    HEADERS_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
     instance_id: _builtins.str
     """Id of the instance."""
     method: _builtins.str
@@ -159,9 +328,17 @@ class AuthorizeRequest(_message.Message):
     """Where it goes."""
     version: _builtins.int
     """Version of the record that is meant for the config the request was made with."""
+    body: _builtins.bytes
+    """Body of the request, where the scheme signs it."""
+    refused: _builtins.int
+    """Generation of the authorization that the API has just refused for this request; 0: none."""
     @_builtins.property
     def scheme(self) -> Global___AuthScheme:
         """How the API wants it."""
+
+    @_builtins.property
+    def headers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Pair]:
+        """Headers of the request, where the scheme signs them."""
 
     def __init__(
         self,
@@ -171,10 +348,13 @@ class AuthorizeRequest(_message.Message):
         method: _builtins.str = ...,
         url: _builtins.str = ...,
         version: _builtins.int = ...,
+        headers: _abc.Iterable[Global___Pair] | None = ...,
+        body: _builtins.bytes = ...,
+        refused: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["scheme", b"scheme"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance_id", b"instance_id", "method", b"method", "scheme", b"scheme", "url", b"url", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "headers", b"headers", "instance_id", b"instance_id", "method", b"method", "refused", b"refused", "scheme", b"scheme", "url", b"url", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -186,42 +366,27 @@ class AuthorizeResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    @_typing.final
-    class Pair(_message.Message):
-        """A name and its value."""
-
-        DESCRIPTOR: _descriptor.Descriptor
-
-        NAME_FIELD_NUMBER: _builtins.int
-        VALUE_FIELD_NUMBER: _builtins.int
-        name: _builtins.str
-        """Name of the header or parameter."""
-        value: _builtins.str
-        """Its value, a secret."""
-        def __init__(
-            self,
-            *,
-            name: _builtins.str = ...,
-            value: _builtins.str = ...,
-        ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "value", b"value"]  # noqa: Y015
-        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
-
     HEADERS_FIELD_NUMBER: _builtins.int
     QUERY_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     OUTDATED_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_KEY_FIELD_NUMBER: _builtins.int
     outdated: _builtins.bool
     """The record is not of the version that was asked for; nothing else is set."""
+    generation: _builtins.int
+    """Counts the access tokens of the instance; 0: this authorization cannot be renewed."""
+    certificate: _builtins.str
+    """The client's certificate for TLS, in PEM; empty: none."""
+    certificate_key: _builtins.str
+    """Its key, in PEM."""
     @_builtins.property
-    def headers(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuthorizeResponse.Pair]:
+    def headers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Pair]:
         """Headers to add."""
 
     @_builtins.property
-    def query(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuthorizeResponse.Pair]:
+    def query(self) -> _containers.RepeatedCompositeFieldContainer[Global___Pair]:
         """Query parameters to add."""
 
     @_builtins.property
@@ -231,15 +396,418 @@ class AuthorizeResponse(_message.Message):
     def __init__(
         self,
         *,
-        headers: _abc.Iterable[Global___AuthorizeResponse.Pair] | None = ...,
-        query: _abc.Iterable[Global___AuthorizeResponse.Pair] | None = ...,
+        headers: _abc.Iterable[Global___Pair] | None = ...,
+        query: _abc.Iterable[Global___Pair] | None = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
         outdated: _builtins.bool = ...,
+        generation: _builtins.int = ...,
+        certificate: _builtins.str = ...,
+        certificate_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "headers", b"headers", "outdated", b"outdated", "query", b"query"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "certificate_key", b"certificate_key", "expires_at", b"expires_at", "generation", b"generation", "headers", b"headers", "outdated", b"outdated", "query", b"query"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AuthorizeResponse: _TypeAlias = AuthorizeResponse  # noqa: Y015
+
+@_typing.final
+class StartOAuth2Request(_message.Message):
+    """Where to begin."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTANCE_ID_FIELD_NUMBER: _builtins.int
+    REDIRECT_URI_FIELD_NUMBER: _builtins.int
+    instance_id: _builtins.str
+    """Id of the instance."""
+    redirect_uri: _builtins.str
+    """Where the owner comes back to: one that the instance allows; empty: its first."""
+    def __init__(
+        self,
+        *,
+        instance_id: _builtins.str = ...,
+        redirect_uri: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance_id", b"instance_id", "redirect_uri", b"redirect_uri"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartOAuth2Request: _TypeAlias = StartOAuth2Request  # noqa: Y015
+
+@_typing.final
+class StartOAuth2Response(_message.Message):
+    """Where the owner has to go."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AUTHORIZATION_URL_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    USER_CODE_FIELD_NUMBER: _builtins.int
+    VERIFICATION_URL_FIELD_NUMBER: _builtins.int
+    authorization_url: _builtins.str
+    """Address to open in the owner's browser."""
+    state: _builtins.str
+    """What comes back with the owner; for one use, within ten minutes."""
+    user_code: _builtins.str
+    """In a device flow: the code that the owner types in. It completes by itself."""
+    verification_url: _builtins.str
+    """In a device flow: where the owner types it in."""
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """When that is over."""
+
+    def __init__(
+        self,
+        *,
+        authorization_url: _builtins.str = ...,
+        state: _builtins.str = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        user_code: _builtins.str = ...,
+        verification_url: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization_url", b"authorization_url", "expires_at", b"expires_at", "state", b"state", "user_code", b"user_code", "verification_url", b"verification_url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartOAuth2Response: _TypeAlias = StartOAuth2Response  # noqa: Y015
+
+@_typing.final
+class CompleteOAuth2Request(_message.Message):
+    """What came back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ParametersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    INSTANCE_ID_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    ERROR_DESCRIPTION_FIELD_NUMBER: _builtins.int
+    ISS_FIELD_NUMBER: _builtins.int
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    instance_id: _builtins.str
+    """Id of the instance."""
+    code: _builtins.str
+    """The code, for one use."""
+    state: _builtins.str
+    """The state that the start answered."""
+    error: _builtins.str
+    """Error of the authorization server, instead of a code."""
+    error_description: _builtins.str
+    """Its explanation."""
+    iss: _builtins.str
+    """Who says so (RFC 9207), where the server does."""
+    @_builtins.property
+    def parameters(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """All parameters of the callback, for servers that tell more in it."""
+
+    def __init__(
+        self,
+        *,
+        instance_id: _builtins.str = ...,
+        code: _builtins.str = ...,
+        state: _builtins.str = ...,
+        error: _builtins.str = ...,
+        error_description: _builtins.str = ...,
+        iss: _builtins.str = ...,
+        parameters: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "error", b"error", "error_description", b"error_description", "instance_id", b"instance_id", "iss", b"iss", "parameters", b"parameters", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompleteOAuth2Request: _TypeAlias = CompleteOAuth2Request  # noqa: Y015
+
+@_typing.final
+class CompleteOAuth2Response(_message.Message):
+    """The instance is connected."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_FIELD_NUMBER: _builtins.int
+    INTEGRATION_INSTANCE_ID_FIELD_NUMBER: _builtins.int
+    status: _builtins.str
+    """`SUCCESS`."""
+    integration_instance_id: _builtins.str
+    """Id of the instance."""
+    def __init__(
+        self,
+        *,
+        status: _builtins.str = ...,
+        integration_instance_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["integration_instance_id", b"integration_instance_id", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompleteOAuth2Response: _TypeAlias = CompleteOAuth2Response  # noqa: Y015
+
+@_typing.final
+class StoreCredentialsRequest(_message.Message):
+    """What to keep."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTANCE_ID_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    instance_id: _builtins.str
+    """Id of the instance."""
+    type: _builtins.str
+    """The definition's authType."""
+    @_builtins.property
+    def data(self) -> _json_pb2.Json:
+        """For `oauth2`: access_token, refresh_token, expires_at, …; for others: fields of the config."""
+
+    def __init__(
+        self,
+        *,
+        instance_id: _builtins.str = ...,
+        type: _builtins.str = ...,
+        data: _json_pb2.Json | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "instance_id", b"instance_id", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StoreCredentialsRequest: _TypeAlias = StoreCredentialsRequest  # noqa: Y015
+
+@_typing.final
+class StoreCredentialsResponse(_message.Message):
+    """It is kept."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    status: _builtins.str
+    """`stored`."""
+    type: _builtins.str
+    """The definition's authType."""
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """When the access token ends, where that is known."""
+
+    def __init__(
+        self,
+        *,
+        status: _builtins.str = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        type: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "status", b"status", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StoreCredentialsResponse: _TypeAlias = StoreCredentialsResponse  # noqa: Y015
+
+@_typing.final
+class RevokeCredentialsRequest(_message.Message):
+    """What to forget."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTANCE_ID_FIELD_NUMBER: _builtins.int
+    instance_id: _builtins.str
+    """Id of the instance."""
+    def __init__(
+        self,
+        *,
+        instance_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance_id", b"instance_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokeCredentialsRequest: _TypeAlias = RevokeCredentialsRequest  # noqa: Y015
+
+@_typing.final
+class GetCredentialsStatusRequest(_message.Message):
+    """What to look at."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTANCE_ID_FIELD_NUMBER: _builtins.int
+    instance_id: _builtins.str
+    """Id of the instance."""
+    def __init__(
+        self,
+        *,
+        instance_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance_id", b"instance_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCredentialsStatusRequest: _TypeAlias = GetCredentialsStatusRequest  # noqa: Y015
+
+@_typing.final
+class CredentialsStatus(_message.Message):
+    """How credentials stand."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTANCE_ID_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    REFRESHED_AT_FIELD_NUMBER: _builtins.int
+    REFRESHABLE_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    instance_id: _builtins.str
+    """Id of the instance."""
+    type: _builtins.str
+    """The definition's authType."""
+    status: _builtins.str
+    """`connected`, `refreshing`, `expired`, `missing` or `needs_reauthorization`."""
+    reason: _builtins.str
+    """Why, where there is more to say."""
+    refreshable: _builtins.bool
+    """Whether the next access token needs nobody."""
+    scope: _builtins.str
+    """What the access token allows."""
+    generation: _builtins.int
+    """Counts the access tokens of the instance."""
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """When the access token ends, where that is known."""
+
+    @_builtins.property
+    def refreshed_at(self) -> _timestamp_pb2.Timestamp:
+        """When the access token came."""
+
+    def __init__(
+        self,
+        *,
+        instance_id: _builtins.str = ...,
+        type: _builtins.str = ...,
+        status: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        refreshed_at: _timestamp_pb2.Timestamp | None = ...,
+        refreshable: _builtins.bool = ...,
+        scope: _builtins.str = ...,
+        generation: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "refreshed_at", b"refreshed_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "generation", b"generation", "instance_id", b"instance_id", "reason", b"reason", "refreshable", b"refreshable", "refreshed_at", b"refreshed_at", "scope", b"scope", "status", b"status", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CredentialsStatus: _TypeAlias = CredentialsStatus  # noqa: Y015
+
+@_typing.final
+class RefreshCredentialsRequest(_message.Message):
+    """What to refresh."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTANCE_ID_FIELD_NUMBER: _builtins.int
+    instance_id: _builtins.str
+    """Id of the instance."""
+    def __init__(
+        self,
+        *,
+        instance_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance_id", b"instance_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RefreshCredentialsRequest: _TypeAlias = RefreshCredentialsRequest  # noqa: Y015
+
+@_typing.final
+class VerifyCredentialsRequest(_message.Message):
+    """What to prove."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTANCE_ID_FIELD_NUMBER: _builtins.int
+    instance_id: _builtins.str
+    """Id of the instance."""
+    def __init__(
+        self,
+        *,
+        instance_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance_id", b"instance_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyCredentialsRequest: _TypeAlias = VerifyCredentialsRequest  # noqa: Y015
+
+@_typing.final
+class VerifyCredentialsResponse(_message.Message):
+    """What the API said."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTANCE_ID_FIELD_NUMBER: _builtins.int
+    ACCEPTED_FIELD_NUMBER: _builtins.int
+    STATUS_CODE_FIELD_NUMBER: _builtins.int
+    instance_id: _builtins.str
+    """Id of the instance."""
+    accepted: _builtins.bool
+    """Whether the API accepts the credentials."""
+    status_code: _builtins.int
+    """The status that it answered."""
+    def __init__(
+        self,
+        *,
+        instance_id: _builtins.str = ...,
+        accepted: _builtins.bool = ...,
+        status_code: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "instance_id", b"instance_id", "status_code", b"status_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyCredentialsResponse: _TypeAlias = VerifyCredentialsResponse  # noqa: Y015

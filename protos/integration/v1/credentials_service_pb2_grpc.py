@@ -27,9 +27,11 @@ if _version_not_supported:
 
 
 class CredentialServiceStub:
-    """Keeps the secrets of instances and signs requests with them. For the other services only.
+    """Keeps the secrets of instances, fetches their tokens, and authorizes requests with them.
 
-    Every rpc may also fail with UNAUTHENTICATED, PERMISSION_DENIED, TIMEOUT_ERROR and EXECUTION_ERROR.
+    No answer ever holds a secret, but those of the rpcs that are for the other services only. Every
+    rpc may also fail with UNAUTHENTICATED, PERMISSION_DENIED, TEMPORARY_ERROR, TIMEOUT_ERROR and
+    EXECUTION_ERROR.
     """
 
     def __init__(self, channel):
@@ -38,6 +40,41 @@ class CredentialServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.StartOAuth2 = channel.unary_unary(
+                '/integration.v1.CredentialService/StartOAuth2',
+                request_serializer=protos_dot_integration_dot_v1_dot_credentials__service__pb2.StartOAuth2Request.SerializeToString,
+                response_deserializer=protos_dot_integration_dot_v1_dot_credentials__service__pb2.StartOAuth2Response.FromString,
+                _registered_method=True)
+        self.CompleteOAuth2 = channel.unary_unary(
+                '/integration.v1.CredentialService/CompleteOAuth2',
+                request_serializer=protos_dot_integration_dot_v1_dot_credentials__service__pb2.CompleteOAuth2Request.SerializeToString,
+                response_deserializer=protos_dot_integration_dot_v1_dot_credentials__service__pb2.CompleteOAuth2Response.FromString,
+                _registered_method=True)
+        self.StoreCredentials = channel.unary_unary(
+                '/integration.v1.CredentialService/StoreCredentials',
+                request_serializer=protos_dot_integration_dot_v1_dot_credentials__service__pb2.StoreCredentialsRequest.SerializeToString,
+                response_deserializer=protos_dot_integration_dot_v1_dot_credentials__service__pb2.StoreCredentialsResponse.FromString,
+                _registered_method=True)
+        self.RevokeCredentials = channel.unary_unary(
+                '/integration.v1.CredentialService/RevokeCredentials',
+                request_serializer=protos_dot_integration_dot_v1_dot_credentials__service__pb2.RevokeCredentialsRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.GetCredentialsStatus = channel.unary_unary(
+                '/integration.v1.CredentialService/GetCredentialsStatus',
+                request_serializer=protos_dot_integration_dot_v1_dot_credentials__service__pb2.GetCredentialsStatusRequest.SerializeToString,
+                response_deserializer=protos_dot_integration_dot_v1_dot_credentials__service__pb2.CredentialsStatus.FromString,
+                _registered_method=True)
+        self.RefreshCredentials = channel.unary_unary(
+                '/integration.v1.CredentialService/RefreshCredentials',
+                request_serializer=protos_dot_integration_dot_v1_dot_credentials__service__pb2.RefreshCredentialsRequest.SerializeToString,
+                response_deserializer=protos_dot_integration_dot_v1_dot_credentials__service__pb2.CredentialsStatus.FromString,
+                _registered_method=True)
+        self.VerifyCredentials = channel.unary_unary(
+                '/integration.v1.CredentialService/VerifyCredentials',
+                request_serializer=protos_dot_integration_dot_v1_dot_credentials__service__pb2.VerifyCredentialsRequest.SerializeToString,
+                response_deserializer=protos_dot_integration_dot_v1_dot_credentials__service__pb2.VerifyCredentialsResponse.FromString,
+                _registered_method=True)
         self.UpdateCredentials = channel.unary_unary(
                 '/integration.v1.CredentialService/UpdateCredentials',
                 request_serializer=protos_dot_integration_dot_v1_dot_credentials__service__pb2.UpdateCredentialsRequest.SerializeToString,
@@ -56,13 +93,71 @@ class CredentialServiceStub:
 
 
 class CredentialServiceServicer:
-    """Keeps the secrets of instances and signs requests with them. For the other services only.
+    """Keeps the secrets of instances, fetches their tokens, and authorizes requests with them.
 
-    Every rpc may also fail with UNAUTHENTICATED, PERMISSION_DENIED, TIMEOUT_ERROR and EXECUTION_ERROR.
+    No answer ever holds a secret, but those of the rpcs that are for the other services only. Every
+    rpc may also fail with UNAUTHENTICATED, PERMISSION_DENIED, TEMPORARY_ERROR, TIMEOUT_ERROR and
+    EXECUTION_ERROR.
     """
 
+    def StartOAuth2(self, request, context):
+        """Begins an OAuth 2 authorization: answers where the owner has to go to consent.
+        Errors include: INTEGRATION_NOT_FOUND, CONFIGURATION_ERROR, EGRESS_DENIED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompleteOAuth2(self, request, context):
+        """Completes an OAuth 2 authorization with what came back to the redirect URI.
+        Errors include: INVALID_STATE, INTEGRATION_NOT_FOUND, AUTHENTICATION_ERROR, CONFIGURATION_ERROR, EGRESS_DENIED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StoreCredentials(self, request, context):
+        """Keeps credentials that came from elsewhere.
+        Errors include: VALIDATION_ERROR, INTEGRATION_NOT_FOUND, CONFIGURATION_ERROR, CONFLICT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeCredentials(self, request, context):
+        """Forgets the credentials of an instance, and revokes its tokens where their server can.
+        Errors include: INTEGRATION_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCredentialsStatus(self, request, context):
+        """How the credentials of an instance stand.
+        Errors include: INTEGRATION_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RefreshCredentials(self, request, context):
+        """Fetches the next access token now.
+        Errors include: INTEGRATION_NOT_FOUND, NOT_CONNECTED, AUTHENTICATION_ERROR, CONFIGURATION_ERROR, EGRESS_DENIED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyCredentials(self, request, context):
+        """Asks the API, by the definition's `verification` request, whether it accepts the credentials.
+        Errors include: INTEGRATION_NOT_FOUND, NOT_CONNECTED, AUTHENTICATION_ERROR, CONFIGURATION_ERROR, EGRESS_DENIED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def UpdateCredentials(self, request, context):
-        """Sets and removes fields of an instance's credentials; the others stay.
+        """Sets and removes fields of an instance's credentials; the others stay. For the other services only.
         Errors include: VALIDATION_ERROR, CONFLICT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -70,7 +165,7 @@ class CredentialServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteCredentials(self, request, context):
-        """Forgets the credentials of an instance; forgetting nothing succeeds too.
+        """Forgets the credentials of an instance; forgetting nothing succeeds too. For the other services only.
         Errors include: VALIDATION_ERROR.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -79,7 +174,8 @@ class CredentialServiceServicer:
 
     def Authorize(self, request, context):
         """The authorization of one outgoing request, and nothing more of the secrets; none of another version's.
-        Errors include: NOT_CONNECTED, CONFIGURATION_ERROR.
+        For the other services only.
+        Errors include: NOT_CONNECTED, CONFIGURATION_ERROR, AUTHENTICATION_ERROR, EGRESS_DENIED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -88,6 +184,41 @@ class CredentialServiceServicer:
 
 def add_CredentialServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'StartOAuth2': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartOAuth2,
+                    request_deserializer=protos_dot_integration_dot_v1_dot_credentials__service__pb2.StartOAuth2Request.FromString,
+                    response_serializer=protos_dot_integration_dot_v1_dot_credentials__service__pb2.StartOAuth2Response.SerializeToString,
+            ),
+            'CompleteOAuth2': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompleteOAuth2,
+                    request_deserializer=protos_dot_integration_dot_v1_dot_credentials__service__pb2.CompleteOAuth2Request.FromString,
+                    response_serializer=protos_dot_integration_dot_v1_dot_credentials__service__pb2.CompleteOAuth2Response.SerializeToString,
+            ),
+            'StoreCredentials': grpc.unary_unary_rpc_method_handler(
+                    servicer.StoreCredentials,
+                    request_deserializer=protos_dot_integration_dot_v1_dot_credentials__service__pb2.StoreCredentialsRequest.FromString,
+                    response_serializer=protos_dot_integration_dot_v1_dot_credentials__service__pb2.StoreCredentialsResponse.SerializeToString,
+            ),
+            'RevokeCredentials': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeCredentials,
+                    request_deserializer=protos_dot_integration_dot_v1_dot_credentials__service__pb2.RevokeCredentialsRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'GetCredentialsStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCredentialsStatus,
+                    request_deserializer=protos_dot_integration_dot_v1_dot_credentials__service__pb2.GetCredentialsStatusRequest.FromString,
+                    response_serializer=protos_dot_integration_dot_v1_dot_credentials__service__pb2.CredentialsStatus.SerializeToString,
+            ),
+            'RefreshCredentials': grpc.unary_unary_rpc_method_handler(
+                    servicer.RefreshCredentials,
+                    request_deserializer=protos_dot_integration_dot_v1_dot_credentials__service__pb2.RefreshCredentialsRequest.FromString,
+                    response_serializer=protos_dot_integration_dot_v1_dot_credentials__service__pb2.CredentialsStatus.SerializeToString,
+            ),
+            'VerifyCredentials': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyCredentials,
+                    request_deserializer=protos_dot_integration_dot_v1_dot_credentials__service__pb2.VerifyCredentialsRequest.FromString,
+                    response_serializer=protos_dot_integration_dot_v1_dot_credentials__service__pb2.VerifyCredentialsResponse.SerializeToString,
+            ),
             'UpdateCredentials': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateCredentials,
                     request_deserializer=protos_dot_integration_dot_v1_dot_credentials__service__pb2.UpdateCredentialsRequest.FromString,
@@ -112,10 +243,201 @@ def add_CredentialServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CredentialService:
-    """Keeps the secrets of instances and signs requests with them. For the other services only.
+    """Keeps the secrets of instances, fetches their tokens, and authorizes requests with them.
 
-    Every rpc may also fail with UNAUTHENTICATED, PERMISSION_DENIED, TIMEOUT_ERROR and EXECUTION_ERROR.
+    No answer ever holds a secret, but those of the rpcs that are for the other services only. Every
+    rpc may also fail with UNAUTHENTICATED, PERMISSION_DENIED, TEMPORARY_ERROR, TIMEOUT_ERROR and
+    EXECUTION_ERROR.
     """
+
+    @staticmethod
+    def StartOAuth2(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/integration.v1.CredentialService/StartOAuth2',
+            protos_dot_integration_dot_v1_dot_credentials__service__pb2.StartOAuth2Request.SerializeToString,
+            protos_dot_integration_dot_v1_dot_credentials__service__pb2.StartOAuth2Response.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompleteOAuth2(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/integration.v1.CredentialService/CompleteOAuth2',
+            protos_dot_integration_dot_v1_dot_credentials__service__pb2.CompleteOAuth2Request.SerializeToString,
+            protos_dot_integration_dot_v1_dot_credentials__service__pb2.CompleteOAuth2Response.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StoreCredentials(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/integration.v1.CredentialService/StoreCredentials',
+            protos_dot_integration_dot_v1_dot_credentials__service__pb2.StoreCredentialsRequest.SerializeToString,
+            protos_dot_integration_dot_v1_dot_credentials__service__pb2.StoreCredentialsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeCredentials(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/integration.v1.CredentialService/RevokeCredentials',
+            protos_dot_integration_dot_v1_dot_credentials__service__pb2.RevokeCredentialsRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCredentialsStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/integration.v1.CredentialService/GetCredentialsStatus',
+            protos_dot_integration_dot_v1_dot_credentials__service__pb2.GetCredentialsStatusRequest.SerializeToString,
+            protos_dot_integration_dot_v1_dot_credentials__service__pb2.CredentialsStatus.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RefreshCredentials(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/integration.v1.CredentialService/RefreshCredentials',
+            protos_dot_integration_dot_v1_dot_credentials__service__pb2.RefreshCredentialsRequest.SerializeToString,
+            protos_dot_integration_dot_v1_dot_credentials__service__pb2.CredentialsStatus.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyCredentials(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/integration.v1.CredentialService/VerifyCredentials',
+            protos_dot_integration_dot_v1_dot_credentials__service__pb2.VerifyCredentialsRequest.SerializeToString,
+            protos_dot_integration_dot_v1_dot_credentials__service__pb2.VerifyCredentialsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def UpdateCredentials(request,

@@ -28,54 +28,188 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class CredentialServiceStub:
-    """Keeps the secrets of instances and signs requests with them. For the other services only.
+    """Keeps the secrets of instances, fetches their tokens, and authorizes requests with them.
 
-    Every rpc may also fail with UNAUTHENTICATED, PERMISSION_DENIED, TIMEOUT_ERROR and EXECUTION_ERROR.
+    No answer ever holds a secret, but those of the rpcs that are for the other services only. Every
+    rpc may also fail with UNAUTHENTICATED, PERMISSION_DENIED, TEMPORARY_ERROR, TIMEOUT_ERROR and
+    EXECUTION_ERROR.
     """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CredentialServiceAsyncStub: ...
+    StartOAuth2: _grpc.UnaryUnaryMultiCallable[_credentials_service_pb2.StartOAuth2Request, _credentials_service_pb2.StartOAuth2Response]
+    """Begins an OAuth 2 authorization: answers where the owner has to go to consent.
+    Errors include: INTEGRATION_NOT_FOUND, CONFIGURATION_ERROR, EGRESS_DENIED.
+    """
+    CompleteOAuth2: _grpc.UnaryUnaryMultiCallable[_credentials_service_pb2.CompleteOAuth2Request, _credentials_service_pb2.CompleteOAuth2Response]
+    """Completes an OAuth 2 authorization with what came back to the redirect URI.
+    Errors include: INVALID_STATE, INTEGRATION_NOT_FOUND, AUTHENTICATION_ERROR, CONFIGURATION_ERROR, EGRESS_DENIED.
+    """
+    StoreCredentials: _grpc.UnaryUnaryMultiCallable[_credentials_service_pb2.StoreCredentialsRequest, _credentials_service_pb2.StoreCredentialsResponse]
+    """Keeps credentials that came from elsewhere.
+    Errors include: VALIDATION_ERROR, INTEGRATION_NOT_FOUND, CONFIGURATION_ERROR, CONFLICT.
+    """
+    RevokeCredentials: _grpc.UnaryUnaryMultiCallable[_credentials_service_pb2.RevokeCredentialsRequest, _empty_pb2.Empty]
+    """Forgets the credentials of an instance, and revokes its tokens where their server can.
+    Errors include: INTEGRATION_NOT_FOUND.
+    """
+    GetCredentialsStatus: _grpc.UnaryUnaryMultiCallable[_credentials_service_pb2.GetCredentialsStatusRequest, _credentials_service_pb2.CredentialsStatus]
+    """How the credentials of an instance stand.
+    Errors include: INTEGRATION_NOT_FOUND.
+    """
+    RefreshCredentials: _grpc.UnaryUnaryMultiCallable[_credentials_service_pb2.RefreshCredentialsRequest, _credentials_service_pb2.CredentialsStatus]
+    """Fetches the next access token now.
+    Errors include: INTEGRATION_NOT_FOUND, NOT_CONNECTED, AUTHENTICATION_ERROR, CONFIGURATION_ERROR, EGRESS_DENIED.
+    """
+    VerifyCredentials: _grpc.UnaryUnaryMultiCallable[_credentials_service_pb2.VerifyCredentialsRequest, _credentials_service_pb2.VerifyCredentialsResponse]
+    """Asks the API, by the definition's `verification` request, whether it accepts the credentials.
+    Errors include: INTEGRATION_NOT_FOUND, NOT_CONNECTED, AUTHENTICATION_ERROR, CONFIGURATION_ERROR, EGRESS_DENIED.
+    """
     UpdateCredentials: _grpc.UnaryUnaryMultiCallable[_credentials_service_pb2.UpdateCredentialsRequest, _credentials_service_pb2.UpdateCredentialsResponse]
-    """Sets and removes fields of an instance's credentials; the others stay.
+    """Sets and removes fields of an instance's credentials; the others stay. For the other services only.
     Errors include: VALIDATION_ERROR, CONFLICT.
     """
     DeleteCredentials: _grpc.UnaryUnaryMultiCallable[_credentials_service_pb2.DeleteCredentialsRequest, _empty_pb2.Empty]
-    """Forgets the credentials of an instance; forgetting nothing succeeds too.
+    """Forgets the credentials of an instance; forgetting nothing succeeds too. For the other services only.
     Errors include: VALIDATION_ERROR.
     """
     Authorize: _grpc.UnaryUnaryMultiCallable[_credentials_service_pb2.AuthorizeRequest, _credentials_service_pb2.AuthorizeResponse]
     """The authorization of one outgoing request, and nothing more of the secrets; none of another version's.
-    Errors include: NOT_CONNECTED, CONFIGURATION_ERROR.
+    For the other services only.
+    Errors include: NOT_CONNECTED, CONFIGURATION_ERROR, AUTHENTICATION_ERROR, EGRESS_DENIED.
     """
 
 @_typing.type_check_only
 class CredentialServiceAsyncStub(CredentialServiceStub):
-    """Keeps the secrets of instances and signs requests with them. For the other services only.
+    """Keeps the secrets of instances, fetches their tokens, and authorizes requests with them.
 
-    Every rpc may also fail with UNAUTHENTICATED, PERMISSION_DENIED, TIMEOUT_ERROR and EXECUTION_ERROR.
+    No answer ever holds a secret, but those of the rpcs that are for the other services only. Every
+    rpc may also fail with UNAUTHENTICATED, PERMISSION_DENIED, TEMPORARY_ERROR, TIMEOUT_ERROR and
+    EXECUTION_ERROR.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
+    StartOAuth2: _aio.UnaryUnaryMultiCallable[_credentials_service_pb2.StartOAuth2Request, _credentials_service_pb2.StartOAuth2Response]  # type: ignore[assignment]
+    """Begins an OAuth 2 authorization: answers where the owner has to go to consent.
+    Errors include: INTEGRATION_NOT_FOUND, CONFIGURATION_ERROR, EGRESS_DENIED.
+    """
+    CompleteOAuth2: _aio.UnaryUnaryMultiCallable[_credentials_service_pb2.CompleteOAuth2Request, _credentials_service_pb2.CompleteOAuth2Response]  # type: ignore[assignment]
+    """Completes an OAuth 2 authorization with what came back to the redirect URI.
+    Errors include: INVALID_STATE, INTEGRATION_NOT_FOUND, AUTHENTICATION_ERROR, CONFIGURATION_ERROR, EGRESS_DENIED.
+    """
+    StoreCredentials: _aio.UnaryUnaryMultiCallable[_credentials_service_pb2.StoreCredentialsRequest, _credentials_service_pb2.StoreCredentialsResponse]  # type: ignore[assignment]
+    """Keeps credentials that came from elsewhere.
+    Errors include: VALIDATION_ERROR, INTEGRATION_NOT_FOUND, CONFIGURATION_ERROR, CONFLICT.
+    """
+    RevokeCredentials: _aio.UnaryUnaryMultiCallable[_credentials_service_pb2.RevokeCredentialsRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Forgets the credentials of an instance, and revokes its tokens where their server can.
+    Errors include: INTEGRATION_NOT_FOUND.
+    """
+    GetCredentialsStatus: _aio.UnaryUnaryMultiCallable[_credentials_service_pb2.GetCredentialsStatusRequest, _credentials_service_pb2.CredentialsStatus]  # type: ignore[assignment]
+    """How the credentials of an instance stand.
+    Errors include: INTEGRATION_NOT_FOUND.
+    """
+    RefreshCredentials: _aio.UnaryUnaryMultiCallable[_credentials_service_pb2.RefreshCredentialsRequest, _credentials_service_pb2.CredentialsStatus]  # type: ignore[assignment]
+    """Fetches the next access token now.
+    Errors include: INTEGRATION_NOT_FOUND, NOT_CONNECTED, AUTHENTICATION_ERROR, CONFIGURATION_ERROR, EGRESS_DENIED.
+    """
+    VerifyCredentials: _aio.UnaryUnaryMultiCallable[_credentials_service_pb2.VerifyCredentialsRequest, _credentials_service_pb2.VerifyCredentialsResponse]  # type: ignore[assignment]
+    """Asks the API, by the definition's `verification` request, whether it accepts the credentials.
+    Errors include: INTEGRATION_NOT_FOUND, NOT_CONNECTED, AUTHENTICATION_ERROR, CONFIGURATION_ERROR, EGRESS_DENIED.
+    """
     UpdateCredentials: _aio.UnaryUnaryMultiCallable[_credentials_service_pb2.UpdateCredentialsRequest, _credentials_service_pb2.UpdateCredentialsResponse]  # type: ignore[assignment]
-    """Sets and removes fields of an instance's credentials; the others stay.
+    """Sets and removes fields of an instance's credentials; the others stay. For the other services only.
     Errors include: VALIDATION_ERROR, CONFLICT.
     """
     DeleteCredentials: _aio.UnaryUnaryMultiCallable[_credentials_service_pb2.DeleteCredentialsRequest, _empty_pb2.Empty]  # type: ignore[assignment]
-    """Forgets the credentials of an instance; forgetting nothing succeeds too.
+    """Forgets the credentials of an instance; forgetting nothing succeeds too. For the other services only.
     Errors include: VALIDATION_ERROR.
     """
     Authorize: _aio.UnaryUnaryMultiCallable[_credentials_service_pb2.AuthorizeRequest, _credentials_service_pb2.AuthorizeResponse]  # type: ignore[assignment]
     """The authorization of one outgoing request, and nothing more of the secrets; none of another version's.
-    Errors include: NOT_CONNECTED, CONFIGURATION_ERROR.
+    For the other services only.
+    Errors include: NOT_CONNECTED, CONFIGURATION_ERROR, AUTHENTICATION_ERROR, EGRESS_DENIED.
     """
 
 class CredentialServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Keeps the secrets of instances and signs requests with them. For the other services only.
+    """Keeps the secrets of instances, fetches their tokens, and authorizes requests with them.
 
-    Every rpc may also fail with UNAUTHENTICATED, PERMISSION_DENIED, TIMEOUT_ERROR and EXECUTION_ERROR.
+    No answer ever holds a secret, but those of the rpcs that are for the other services only. Every
+    rpc may also fail with UNAUTHENTICATED, PERMISSION_DENIED, TEMPORARY_ERROR, TIMEOUT_ERROR and
+    EXECUTION_ERROR.
     """
+
+    @_abc_1.abstractmethod
+    def StartOAuth2(
+        self,
+        request: _credentials_service_pb2.StartOAuth2Request,
+        context: _ServicerContext,
+    ) -> _typing.Union[_credentials_service_pb2.StartOAuth2Response, _abc.Awaitable[_credentials_service_pb2.StartOAuth2Response]]:
+        """Begins an OAuth 2 authorization: answers where the owner has to go to consent.
+        Errors include: INTEGRATION_NOT_FOUND, CONFIGURATION_ERROR, EGRESS_DENIED.
+        """
+
+    @_abc_1.abstractmethod
+    def CompleteOAuth2(
+        self,
+        request: _credentials_service_pb2.CompleteOAuth2Request,
+        context: _ServicerContext,
+    ) -> _typing.Union[_credentials_service_pb2.CompleteOAuth2Response, _abc.Awaitable[_credentials_service_pb2.CompleteOAuth2Response]]:
+        """Completes an OAuth 2 authorization with what came back to the redirect URI.
+        Errors include: INVALID_STATE, INTEGRATION_NOT_FOUND, AUTHENTICATION_ERROR, CONFIGURATION_ERROR, EGRESS_DENIED.
+        """
+
+    @_abc_1.abstractmethod
+    def StoreCredentials(
+        self,
+        request: _credentials_service_pb2.StoreCredentialsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_credentials_service_pb2.StoreCredentialsResponse, _abc.Awaitable[_credentials_service_pb2.StoreCredentialsResponse]]:
+        """Keeps credentials that came from elsewhere.
+        Errors include: VALIDATION_ERROR, INTEGRATION_NOT_FOUND, CONFIGURATION_ERROR, CONFLICT.
+        """
+
+    @_abc_1.abstractmethod
+    def RevokeCredentials(
+        self,
+        request: _credentials_service_pb2.RevokeCredentialsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Forgets the credentials of an instance, and revokes its tokens where their server can.
+        Errors include: INTEGRATION_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def GetCredentialsStatus(
+        self,
+        request: _credentials_service_pb2.GetCredentialsStatusRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_credentials_service_pb2.CredentialsStatus, _abc.Awaitable[_credentials_service_pb2.CredentialsStatus]]:
+        """How the credentials of an instance stand.
+        Errors include: INTEGRATION_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def RefreshCredentials(
+        self,
+        request: _credentials_service_pb2.RefreshCredentialsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_credentials_service_pb2.CredentialsStatus, _abc.Awaitable[_credentials_service_pb2.CredentialsStatus]]:
+        """Fetches the next access token now.
+        Errors include: INTEGRATION_NOT_FOUND, NOT_CONNECTED, AUTHENTICATION_ERROR, CONFIGURATION_ERROR, EGRESS_DENIED.
+        """
+
+    @_abc_1.abstractmethod
+    def VerifyCredentials(
+        self,
+        request: _credentials_service_pb2.VerifyCredentialsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_credentials_service_pb2.VerifyCredentialsResponse, _abc.Awaitable[_credentials_service_pb2.VerifyCredentialsResponse]]:
+        """Asks the API, by the definition's `verification` request, whether it accepts the credentials.
+        Errors include: INTEGRATION_NOT_FOUND, NOT_CONNECTED, AUTHENTICATION_ERROR, CONFIGURATION_ERROR, EGRESS_DENIED.
+        """
 
     @_abc_1.abstractmethod
     def UpdateCredentials(
@@ -83,7 +217,7 @@ class CredentialServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _credentials_service_pb2.UpdateCredentialsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_credentials_service_pb2.UpdateCredentialsResponse, _abc.Awaitable[_credentials_service_pb2.UpdateCredentialsResponse]]:
-        """Sets and removes fields of an instance's credentials; the others stay.
+        """Sets and removes fields of an instance's credentials; the others stay. For the other services only.
         Errors include: VALIDATION_ERROR, CONFLICT.
         """
 
@@ -93,7 +227,7 @@ class CredentialServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _credentials_service_pb2.DeleteCredentialsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
-        """Forgets the credentials of an instance; forgetting nothing succeeds too.
+        """Forgets the credentials of an instance; forgetting nothing succeeds too. For the other services only.
         Errors include: VALIDATION_ERROR.
         """
 
@@ -104,7 +238,8 @@ class CredentialServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_credentials_service_pb2.AuthorizeResponse, _abc.Awaitable[_credentials_service_pb2.AuthorizeResponse]]:
         """The authorization of one outgoing request, and nothing more of the secrets; none of another version's.
-        Errors include: NOT_CONNECTED, CONFIGURATION_ERROR.
+        For the other services only.
+        Errors include: NOT_CONNECTED, CONFIGURATION_ERROR, AUTHENTICATION_ERROR, EGRESS_DENIED.
         """
 
 def add_CredentialServiceServicer_to_server(servicer: CredentialServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -37,6 +37,10 @@ NOT_FOR_CALLERS = {
     "MasterKeyWrong",
     "MasterKeyExists",
     "RecordCorrupt",
+    "StoreForbidden",
+    "StoreUnfit",
+    "LoginFailed",
+    "AuditBroken",
     "EngineUnavailable",
 }
 COMPONENTS = (registry.errors, credentials.errors, transformer.errors, executor.errors)

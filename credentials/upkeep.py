@@ -1,0 +1,293 @@
+"""Looking after credentials: store them, look at them, refresh, prove and revoke them."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from math import isfinite
+from typing import Any
+from urllib.parse import quote, urlencode
+from uuid import uuid4
+
+from credentials.ending import Ending
+from credentials.errors import (
+    CredentialsError,
+    CredentialsNotFound,
+    InvalidCredentials,
+    OAuthMisconfigured,
+    SchemeNotAvailable,
+    VersionConflict,
+)
+from credentials.grants import Freshness, Grant, GrantState, freshness, from_record, to_record
+from credentials.model import (
+    AuditEntry,
+    Authorization,
+    AuthScheme,
+    Connection,
+    OutboundRequest,
+    OutgoingRequest,
+    Part,
+    RecordKey,
+    Report,
+    Standing,
+)
+from credentials.parts import Parts
+from credentials.refresher import Refresher
+from credentials.schemes import TOKEN_TYPES
+
+log = logging.getLogger("integration.credentials.upkeep")
+
+_TRIES = 5
+_REFUSALS = frozenset({401, 403})
+_FAILED_FROM = 400
+_PROBE_SECONDS = 15.0
+_MOST_SECONDS = 10 * 365 * 86_400
+
+Authorize = Callable[[str, str, AuthScheme, OutgoingRequest, int], Awaitable[Authorization | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialsStatus:
+    """How the credentials of an instance stand, without any of them.
+
+    `status` is one of `connected`, `expired`, `missing`, `needs_reauthorization` and `refreshing`;
+    `reason` says why.
+    """
+
+    type: str
+    status: str
+    reason: str = ""
+    expires_at: datetime | None = None
+    refreshed_at: datetime | None = None
+    refreshable: bool = False
+    scope: str = ""
+    generation: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Whether the API accepts the credentials: what it answered to the definition's probe."""
+
+    accepted: bool
+    status_code: int
+
+
+class Upkeep:
+    """Raises what the store, the connections and the refresher raise."""
+
+    def __init__(
+        self, parts: Parts, refresher: Refresher, ending: Ending, authorize: Authorize
+    ) -> None:
+        self._parts = parts
+        self._refresher = refresher
+        self._ending = ending
+        self._authorize = authorize
+
+    async def store(
+        self, tenant: str, instance_id: str, type_: str, data: Mapping[str, Any], actor: str
+    ) -> CredentialsStatus:
+        """Keep credentials that came from elsewhere.
+
+        `oauth2` takes `access_token`, `refresh_token`, `expires_at` (RFC 3339 or seconds since
+        1970), `expires_in`, `scope`, `token_type`; the types without tokens take fields of the
+        config. Raises `InvalidCredentials`, and `SchemeNotAvailable` for another type than the
+        definition's.
+        """
+        connection = await self._parts.connections.connection(tenant, instance_id)
+        if type_ != connection.scheme.type:
+            raise SchemeNotAvailable(
+                f"The instance authenticates by {connection.scheme.type!r}, not {type_!r}",
+                type=type_,
+                available=[connection.scheme.type],
+            )
+        await self._parts.audit.before(
+            AuditEntry("credentials.stored", tenant, instance_id, actor, "begins")
+        )
+        if type_ in TOKEN_TYPES:
+            await self._import(RecordKey(tenant, instance_id, Part.GRANT), data)
+        else:
+            await self._parts.connections.configure(tenant, instance_id, data)
+        self._note("credentials.stored", tenant, instance_id, actor)
+        await self._parts.connections.report(tenant, instance_id, Report(Standing.CONNECTED))
+        return await self.status(tenant, instance_id)
+
+    async def revoke(self, tenant: str, instance_id: str, actor: str) -> None:
+        """Forget the credentials of an instance that stays; tokens are revoked at their server."""
+        connection = await self._parts.connections.connection(tenant, instance_id)
+        tokens = connection.scheme.type in TOKEN_TYPES
+        parts = (Part.GRANT, Part.FLOWS) if tokens else (Part.CONFIG,)
+        await self._ending.end(tenant, instance_id, parts, actor)
+        standing = (
+            Standing.PENDING_AUTHENTICATION
+            if connection.scheme.type == "oauth2"
+            else Standing.DISCONNECTED
+        )
+        report = Report(standing, "NOT_CONNECTED", "The credentials were deleted")
+        await self._parts.connections.report(tenant, instance_id, report)
+
+    async def status(self, tenant: str, instance_id: str) -> CredentialsStatus:
+        """Answer how the credentials stand; raises the registry's error for no such instance."""
+        connection = await self._parts.connections.connection(tenant, instance_id)
+        type_ = connection.scheme.type
+        if type_ in TOKEN_TYPES:
+            key = RecordKey(tenant, instance_id, Part.GRANT)
+            found = await self._parts.store.get(key)
+            grant = None if found is None else from_record(found.record)
+            await self._reconcile(tenant, instance_id, connection, grant)
+            return self._of_grant(type_, grant)
+        if type_ == "none":
+            return CredentialsStatus(type_, "connected")
+        kept = await self._parts.store.get(RecordKey(tenant, instance_id))
+        return CredentialsStatus(type_, "missing" if kept is None else "connected")
+
+    async def refresh(self, tenant: str, instance_id: str, actor: str) -> CredentialsStatus:
+        """Fetch the next token now, unless the present one is very young.
+
+        Raises `OAuthMisconfigured` where there is no token, and what `Refresher.fresh` raises.
+        """
+        connection = await self._parts.connections.connection(tenant, instance_id)
+        if connection.scheme.type not in TOKEN_TYPES:
+            raise OAuthMisconfigured(
+                f"Credentials of type {connection.scheme.type!r} have no token to refresh",
+                field="authType",
+            )
+        await self._parts.audit.before(
+            AuditEntry("credentials.refreshed", tenant, instance_id, actor, "begins")
+        )
+        key = RecordKey(tenant, instance_id, Part.GRANT)
+        found = await self._parts.store.get(key)
+        generation = 0 if found is None else from_record(found.record).generation
+        await self._refresher.fresh(tenant, instance_id, refused=generation)
+        self._note("credentials.refreshed", tenant, instance_id, actor)
+        return await self.status(tenant, instance_id)
+
+    async def verify(self, tenant: str, instance_id: str) -> Proof:
+        """Ask the API, by the definition's `verification` request, whether it lets us in.
+
+        A refusal makes the instance AUTH_ERROR, an acceptance CONNECTED. Raises
+        `OAuthMisconfigured` where the definition names no such request.
+        """
+        connection = await self._parts.connections.connection(tenant, instance_id)
+        probe = connection.verification
+        if probe is None:
+            raise OAuthMisconfigured(
+                "The definition has no verification request; add verification: {method, path}",
+                field="verification",
+            )
+        authorization = await self._authorize(
+            tenant, instance_id, connection.scheme, probe, connection.version
+        )
+        if authorization is None:
+            raise VersionConflict(
+                f"Instance {instance_id} is being changed right now; try again",
+                instanceId=instance_id,
+                expectedVersion=connection.version,
+            )
+        answer = await self._parts.outbound.send(_probe(probe, authorization), _PROBE_SECONDS)
+        proof = Proof(answer.status < _FAILED_FROM, answer.status)
+        if proof.accepted:
+            report = Report(Standing.CONNECTED)
+        elif answer.status in _REFUSALS:
+            text = f"The API refuses the credentials with status {answer.status}"
+            report = Report(Standing.AUTH_ERROR, "AUTHENTICATION_ERROR", text)
+        else:
+            return proof
+        await self._parts.connections.report(tenant, instance_id, report)
+        return proof
+
+    async def _reconcile(
+        self, tenant: str, instance_id: str, connection: Connection, grant: Grant | None
+    ) -> None:
+        """Tell once more what may not have been heard: a crash can part record and row."""
+        waits = connection.standing == Standing.PENDING_AUTHENTICATION
+        if waits and grant is not None and grant.state is GrantState.ACTIVE and grant.generation:
+            await self._parts.connections.report(tenant, instance_id, Report(Standing.CONNECTED))
+
+    def _of_grant(self, type_: str, grant: Grant | None) -> CredentialsStatus:
+        if grant is None or not grant.generation:
+            return CredentialsStatus(type_, "missing", "not authorized yet")
+        status, reason = "connected", ""
+        if grant.state is GrantState.NEEDS_REAUTHORIZATION:
+            status, reason = "needs_reauthorization", grant.cause
+        elif grant.claim is not None:
+            status = "refreshing"
+        elif freshness(grant, self._parts.now()) is Freshness.EXPIRED:
+            status = "expired"
+        return CredentialsStatus(
+            type_,
+            status,
+            "in_doubt" if grant.doubt and not reason else reason,
+            grant.expiry,
+            datetime.fromtimestamp(grant.received_at, UTC),
+            refreshable=bool(grant.refresh_token) or type_ != "oauth2",
+            scope=grant.scope,
+            generation=grant.generation,
+        )
+
+    async def _import(self, key: RecordKey, data: Mapping[str, Any]) -> None:
+        now = self._parts.now()
+        grant = Grant(
+            access_token=_text(data, "access_token"),
+            refresh_token=_text(data, "refresh_token", required=False),
+            token_type=_text(data, "token_type", required=False) or "Bearer",
+            scope=_text(data, "scope", required=False),
+            received_at=now,
+            expires_at=_expiry(data, now),
+            attempt=uuid4().hex,
+        )
+        self._parts.known(grant.access_token, grant.refresh_token)
+        for tries in range(_TRIES):
+            found = await self._parts.store.get(key)
+            generation = 1 if found is None else from_record(found.record).generation + 1
+            version = 0 if found is None else found.version
+            try:
+                await self._parts.store.put(
+                    key, to_record(replace(grant, generation=generation)), version
+                )
+            except VersionConflict:
+                if tries == _TRIES - 1:
+                    raise
+            else:
+                return
+
+    def _note(self, action: str, tenant: str, instance_id: str, actor: str) -> None:
+        self._parts.audit.note(AuditEntry(action, tenant, instance_id, actor))
+
+
+def _probe(probe: OutgoingRequest, authorization: Authorization) -> OutboundRequest:
+    headers = (*probe.headers, *authorization.headers)
+    url = probe.url
+    if authorization.query:
+        url += ("&" if "?" in url else "?") + urlencode(authorization.query, quote_via=quote)
+    return OutboundRequest(probe.method, url, headers, probe.body, authorization.certificate)
+
+
+def _text(data: Mapping[str, Any], name: str, *, required: bool = True) -> str:
+    value = data.get(name)
+    if value is None and not required:
+        return ""
+    if not isinstance(value, str) or (required and not value):
+        raise InvalidCredentials(f"Credentials field {name!r} must be a text", field=name)
+    return value
+
+
+def _expiry(data: Mapping[str, Any], now: float) -> float | None:
+    """Read `expires_at` or `expires_in`; none of them: no known end."""
+    at, seconds = data.get("expires_at"), data.get("expires_in")
+    try:
+        if isinstance(at, str):
+            moment = datetime.fromisoformat(at)
+            return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
+        end = at if at is not None else None if seconds is None else now + float(seconds)
+        return None if end is None else _bounded(float(end), now)
+    except (TypeError, ValueError):
+        raise InvalidCredentials(
+            "Credentials field 'expires_at' must be a time (RFC 3339) or seconds since 1970",
+            field="expires_at",
+        ) from None
+
+
+def _bounded(end: float, now: float) -> float:
+    if not isfinite(end):
+        raise ValueError
+    return min(max(end, 0.0), now + _MOST_SECONDS)

@@ -1,0 +1,80 @@
+"""What credentials know of instances: the registry's, here or at the end of a channel."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from credentials.model import AuthScheme, Connection, OutgoingRequest, Report
+from executor.arguments import EMPTY, Arguments
+from executor.configuration import configure
+from executor.plan import make_plan, scheme_of
+from executor.request import bind
+from registry.model import HttpBinding, InstanceError, InstanceStatus, Method, Target
+
+_NOTHING = Arguments(EMPTY, {}, EMPTY, {})
+_NO_SCHEME = AuthScheme("none")
+
+
+class Instances(Protocol):
+    """The part of the registry that credentials need."""
+
+    async def resolve(self, tenant: str, instance_id: str) -> Target:
+        """Answer an instance with its definition; raises `InstanceNotFound`."""
+        ...
+
+    async def configure(self, tenant: str, instance_id: str, fields: Mapping[str, Any]) -> None:
+        """Set fields of the config; raises `InstanceNotFound`, `InvalidInstance`, `StaleEtag`."""
+        ...
+
+    async def report(
+        self,
+        tenant: str,
+        instance_id: str,
+        status: InstanceStatus,
+        error: InstanceError | None,
+        captured: Mapping[str, str],
+    ) -> None:
+        """Set status and captured fields; raises `InstanceNotFound`."""
+        ...
+
+
+class RegistryConnections:
+    """`credentials.ports.Connections` over the registry."""
+
+    def __init__(self, instances: Callable[[], Instances], user_agent: str) -> None:
+        # Asked for when it is needed: the registry is made after the credentials that it needs.
+        self._instances = instances
+        self._user_agent = user_agent
+
+    async def connection(self, tenant: str, instance_id: str) -> Connection:
+        """Answer how an instance authenticates, as it is now."""
+        target = await self._instances().resolve(tenant, instance_id)
+        definition, instance = target.definition, target.instance
+        return Connection(
+            scheme=scheme_of(definition) or _NO_SCHEME,
+            oauth2=definition.oauth2_config or {},
+            config={**definition.default_config, **instance.config},
+            version=instance.credentials_version,
+            standing=instance.status,
+            verification=_probe(target, self._user_agent),
+        )
+
+    async def configure(self, tenant: str, instance_id: str, fields: Mapping[str, Any]) -> None:
+        """Set fields of the config."""
+        await self._instances().configure(tenant, instance_id, fields)
+
+    async def report(self, tenant: str, instance_id: str, report: Report) -> None:
+        """Tell how an instance stands."""
+        error = InstanceError(report.code, report.message) if report.code else None
+        status = InstanceStatus(report.standing)
+        await self._instances().report(tenant, instance_id, status, error, report.captured)
+
+
+def _probe(target: Target, user_agent: str) -> OutgoingRequest | None:
+    """Bind the definition's verification as a method of its own would be."""
+    verification = target.definition.verification
+    if verification is None:
+        return None
+    binding = HttpBinding(verification.method, verification.path, body="none")
+    plan = make_plan(target.definition, Method("verification", binding), user_agent)
+    request = bind(plan, configure(target, plan.server), _NOTHING, None)
+    return OutgoingRequest(request.method, request.url, request.headers)
