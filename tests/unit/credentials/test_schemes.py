@@ -1,6 +1,7 @@
 """How each auth type shows credentials in a request."""
 
 from base64 import b64decode
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,8 +15,17 @@ from credentials.errors import (
     SchemeInvalid,
     SchemeNotAvailable,
 )
-from credentials.model import Authorization, AuthScheme
-from credentials.schemes import authorize, required_fields
+from credentials.model import Authorization, AuthScheme, CertificateFields, OutgoingRequest
+from credentials.schemes import (
+    TOKEN_TYPES,
+    authorize,
+    needs_credentials,
+    required_fields,
+    token_authorization,
+)
+
+NOW = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
+REQUEST = OutgoingRequest("GET", "https://api.example.com/contacts")
 
 BASIC = AuthScheme("basic", field="password")
 SCHEMES = st.builds(
@@ -98,7 +108,7 @@ def test_authorizations(
     scheme: AuthScheme, fields: dict[str, Any], expected: Authorization
 ) -> None:
     """A scheme puts the fields where it says, in the form of its standard."""
-    assert authorize(scheme, fields) == expected
+    assert authorize(scheme, fields, REQUEST, NOW) == expected
 
 
 @pytest.mark.parametrize(
@@ -126,7 +136,7 @@ def test_authorizations(
 def test_values_that_cannot_be_sent(scheme: AuthScheme, fields: dict[str, Any], field: str) -> None:
     """A value that its place cannot carry is refused by the name of its field."""
     with pytest.raises(InvalidCredentials) as caught:
-        authorize(scheme, fields)
+        authorize(scheme, fields, REQUEST, NOW)
     assert caught.value.details == {"field": field}
     assert repr(field) in caught.value.message
 
@@ -144,7 +154,7 @@ def test_values_that_cannot_be_sent(scheme: AuthScheme, fields: dict[str, Any], 
 def test_missing_fields(scheme: AuthScheme, fields: dict[str, Any], missing: list[str]) -> None:
     """Every field that is missing is named at once."""
     with pytest.raises(CredentialsIncomplete) as caught:
-        authorize(scheme, fields)
+        authorize(scheme, fields, REQUEST, NOW)
     assert caught.value.details == {"fields": missing}
 
 
@@ -164,40 +174,78 @@ def test_missing_fields(scheme: AuthScheme, fields: dict[str, Any], missing: lis
 def test_schemes_that_http_cannot_carry(scheme: AuthScheme, wrong: str) -> None:
     """A scheme that would break the request is refused by the name of its property."""
     with pytest.raises(SchemeInvalid) as caught:
-        authorize(scheme, {"apiKey": "k"})
+        authorize(scheme, {"apiKey": "k"}, REQUEST, NOW)
     assert caught.value.details == {"property": wrong}
 
 
-@pytest.mark.parametrize(
-    "type_",
-    ["oauth2", "oauth2_client_credentials", "jwt_bearer", "hmac", "aws_sigv4", "custom", "", "x"],
-)
+@pytest.mark.parametrize("type_", ["", "x", "digest"])
 def test_types_of_later_releases(type_: str) -> None:
     """An auth type that is not there yet is named, and so are those that are."""
     with pytest.raises(SchemeNotAvailable) as caught:
         required_fields(AuthScheme(type_))
     assert caught.value.details == {
         "type": type_,
-        "available": ["none", "api_key", "basic", "bearer"],
+        "available": [
+            *("none", "api_key", "basic", "bearer", "custom", "hmac", "aws_sigv4"),
+            *("jwt_bearer", "oauth2", "oauth2_client_credentials"),
+        ],
     }
 
 
 def test_none_needs_no_fields() -> None:
-    """Only the type none can do without credentials."""
-    types = ["none", "api_key", "basic", "bearer"]
-    assert [bool(required_fields(AuthScheme(type_))) for type_ in types] == [
-        False,
-        True,
-        True,
-        True,
-    ]
+    """Only the type none can do without credentials, unless a certificate is shown."""
+    types = ["none", "api_key", "basic", "bearer", *sorted(TOKEN_TYPES)]
+    assert [needs_credentials(AuthScheme(type_)) for type_ in types] == [False, *[True] * 6]
+    shown = AuthScheme("none", certificate=CertificateFields("pem", "key"))
+    assert required_fields(shown) == ("pem", "key")
+    assert needs_credentials(shown)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "token_type", "expected"),
+    [
+        (AuthScheme("oauth2"), "bearer", header("Authorization", "Bearer t-1")),
+        (AuthScheme("jwt_bearer"), "", header("Authorization", "Bearer t-1")),
+        (AuthScheme("oauth2", prefix="token "), "bot", header("Authorization", "token t-1")),
+        (
+            AuthScheme("oauth2_client_credentials", name="X-Shopify-Access-Token", prefix=""),
+            "Bearer",
+            header("X-Shopify-Access-Token", "t-1"),
+        ),
+        (
+            AuthScheme("oauth2", location="query", name="access_token"),
+            "Bearer",
+            query("access_token", "t-1"),
+        ),
+    ],
+)
+def test_tokens_are_placed(scheme: AuthScheme, token_type: str, expected: Authorization) -> None:
+    """An access token goes where a key would, behind the scheme's prefix whatever its type."""
+    made = token_authorization(scheme, "t-1", token_type, 7, NOW)
+    assert (made.headers, made.query) == (expected.headers, expected.query)
+    assert (made.generation, made.expires_at) == (7, NOW)
+
+
+@pytest.mark.parametrize("token_type", ["DPoP", "mac", "PoP"])
+def test_tokens_that_need_a_proof(token_type: str) -> None:
+    """A token that is shown with a proof of possession is not sent as if it were another."""
+    with pytest.raises(SchemeNotAvailable, match="proof of possession"):
+        token_authorization(AuthScheme("oauth2"), "t-1", token_type, 1, None)
+
+
+@pytest.mark.parametrize("token", ["", "a b", "t\r\nX: y", "é"])
+def test_tokens_that_cannot_be_sent(token: str) -> None:
+    """What no header can carry is refused, without being quoted."""
+    with pytest.raises(InvalidCredentials) as caught:
+        token_authorization(AuthScheme("oauth2"), token, "Bearer", 1, None)
+    assert caught.value.details == {"field": "accessToken"}
 
 
 @given(scheme=SCHEMES, secret=NASTY, user=NASTY)
 def test_no_value_breaks_out_of_a_header(scheme: AuthScheme, secret: str, user: str) -> None:
     """Whatever is stored and defined, a header is one line of visible ASCII, or there is none."""
     try:
-        added = authorize(scheme, {"secret": secret, "username": user})
+        added = authorize(scheme, {"secret": secret, "username": user}, REQUEST, NOW)
     except CredentialsError as error:
         assert len(secret) < 4 or secret not in f"{error} {error.details}"  # noqa: PT017
         return
@@ -214,9 +262,10 @@ def test_no_value_breaks_out_of_a_header(scheme: AuthScheme, secret: str, user: 
 def test_basic_round_trip(user: str, password: str) -> None:
     """What a server decodes from Basic is what was stored, to the letter."""
     try:
-        ((name, value),) = authorize(BASIC, {"username": user, "password": password}).headers
+        made = authorize(BASIC, {"username": user, "password": password}, REQUEST, NOW)
     except InvalidCredentials:
         assert not (user + password).isprintable()
         return
+    ((name, value),) = made.headers
     decoded = b64decode(value.removeprefix("Basic "), validate=True).decode()
     assert (name, decoded.split(":", 1)) == ("Authorization", [user, password])
