@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -100,8 +101,11 @@ def _packaged_node(cache: Path) -> Node:
 
 def _install_node(pins: Path, scratch: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="pip-") as environment:
-        _run([sys.executable, "-m", "venv", environment], "making a place for pip")
-        pip = [f"{environment}/bin/python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
+        python = sys.executable
+        if find_spec("pip") is None:
+            _run([python, "-m", "venv", environment], "making a place for pip")
+            python = f"{environment}/bin/python"
+        pip = [python, "-m", "pip", "--disable-pip-version-check", "--quiet"]
         options = ["--require-hashes", "--no-deps", "--target", str(scratch), "-r", str(pins)]
         _run([*pip, "install", *options], "fetching Node")
 

@@ -1,5 +1,6 @@
 """An OAuth 2 server that gives prepared answers, however odd: oauth2-mock-server and its hooks."""
 
+import asyncio
 from base64 import b64encode
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -8,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.servers.process import control, node_server
+
+POLL_SECONDS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,13 @@ class OauthMock:
             for entry in await control(self.issuer, "log")
             if endpoint in {None, entry["endpoint"]}
         ]
+
+    async def arrived(self, number: int = 1, *, timeout: float = 10) -> list[MockRequest]:
+        """Wait until so many requests have come, answered or not. Raises `TimeoutError`."""
+        async with asyncio.timeout(timeout):
+            while len(requests := await self.requests()) < number:  # noqa: ASYNC110 - over there
+                await asyncio.sleep(POLL_SECONDS)
+        return requests
 
     async def counts(self) -> Mapping[str, int]:
         """Answer how many requests came to each endpoint."""
