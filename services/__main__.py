@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         run: Callable[[argparse.Namespace, Settings], int] = arguments.run
-        return run(arguments, load(_flags(arguments), arguments.config))
+        return run(arguments, load(_flags(arguments), getattr(arguments, "config", None)))
     except InvalidSettings as error:
         for problem in error.problems:
             sys.stderr.write(f"integration-service: {problem}\n")
@@ -68,6 +68,13 @@ def make_keys(_: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+def rotate_keys(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Give the credential store a new master key and new data keys, while it is in use."""
+    from services.master_keys import rotate_keys as rotate  # noqa: PLC0415 - as above
+
+    return rotate(settings, arguments.new_key_file)
+
+
 def migrate(_: argparse.Namespace, settings: Settings) -> int:
     """Bring the databases of the registry and of the credentials to this release's schema."""
     from services.process import migrate_databases  # noqa: PLC0415 - as above
@@ -91,9 +98,25 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--rest", metavar="HOST:PORT", help="REST, by default 127.0.0.1:8080")
     command.add_argument("--grpc", metavar="HOST:PORT", help="gRPC, by default 127.0.0.1:50051")
     _command(commands, "settings", show_settings, "print the effective settings")
-    _command(commands, "keys", make_keys, "make the key files that are missing")
+    keys = _command(commands, "keys", make_keys, "make the key files that are missing")
+    _add_rotate(keys.add_subparsers(metavar="COMMAND"))
     _command(commands, "migrate", migrate, "bring the databases to this release's schema")
     return parser
+
+
+def _add_rotate(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+) -> None:
+    text = "seal all credentials anew, with new keys, while the service runs"
+    command = _command(commands, "rotate", rotate_keys, text)
+    command.add_argument(
+        "--new-key-file",
+        type=Path,
+        metavar="FILE",
+        default=None,
+        help="only make a new master key in FILE and say how to bring it in, for keys that come "
+        "from a setting or a command",
+    )
 
 
 def _command(
@@ -102,7 +125,12 @@ def _command(
     run: Callable[[argparse.Namespace, Settings], int],
     text: str,
 ) -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    command = commands.add_parser(
+        name,
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        argument_default=argparse.SUPPRESS,  # what stands before a command of a command counts too
+    )
     command.add_argument("--config", type=Path, metavar="FILE", help="TOML file with settings")
     command.add_argument("--data-dir", metavar="DIR", help="keys and databases, by default ./data")
     command.set_defaults(run=run)

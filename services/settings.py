@@ -8,6 +8,7 @@ import dataclasses
 import difflib
 import ipaddress
 import os
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,8 +55,16 @@ class Settings:
     service_key_file: Path | None = _setting(
         None, "File with that key; by default <data-dir>/service-key, made at first start."
     )
+    master_key: str = _setting(
+        "",
+        "Master keys of the local credential store, base64 of 32 bytes each, the newest first.",
+        secret=True,
+    )
     master_key_file: Path | None = _setting(
-        None, "File with the 32 bytes that seal the local credential store; <data-dir>/master-key."
+        None, "File with them, a line each; by default <data-dir>/master-key, made at first start."
+    )
+    master_key_command: tuple[str, ...] = _setting(
+        (), "Command that prints them, run without a shell: words as a shell splits them."
     )
     egress_allow: tuple[IpNetwork, ...] = _setting(
         (), "Private networks that upstreams may live in: CIDRs, separated by commas."
@@ -87,6 +96,8 @@ class Settings:
         value = getattr(self, spec.name)
         if spec.metadata["secret"]:
             return "***" if value else ""
+        if spec.type == tuple[str, ...]:
+            return shlex.join(value)
         if isinstance(value, tuple):
             return ",".join(map(str, value))
         if spec.name == "database_url":
@@ -181,6 +192,10 @@ def _flag(value: object) -> bool:
     return words[word]
 
 
+def _words(value: object) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list) else tuple(shlex.split(str(value)))
+
+
 def _networks(value: object) -> tuple[IpNetwork, ...]:
     parts = value if isinstance(value, list) else str(value).split(",")
     return tuple(ipaddress.ip_network(str(part).strip()) for part in parts if str(part).strip())
@@ -194,10 +209,12 @@ CONVERTERS: dict[object, Callable[[object], object]] = {
     Path: _path,
     Path | None: _path,
     tuple[IpNetwork, ...]: _networks,
+    tuple[str, ...]: _words,
 }
 
 DATABASES = ("sqlite+aiosqlite://", "postgresql+asyncpg://")
 LEVELS = ("debug", "info", "warning", "error")
+MASTER_KEYS = ("master_key", "master_key_file", "master_key_command")
 FORMATS = ("auto", "json", "text")
 ADDRESSES = (
     "rest",
@@ -214,6 +231,9 @@ def _verify(settings: Settings) -> list[str]:
     ]
     if settings.database_url and not settings.database_url.startswith(DATABASES):
         problems.append(f"database_url: must start with {' or '.join(DATABASES)}")
+    keys = [name for name in MASTER_KEYS if getattr(settings, name)]
+    if len(keys) > 1:
+        problems.append(f"{' and '.join(keys)}: only one of them may be set")
     if settings.log_level not in LEVELS:
         problems.append(
             f"log_level: must be one of {', '.join(LEVELS)}, not {settings.log_level!r}"

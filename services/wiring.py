@@ -8,9 +8,8 @@ SQLAlchemy, aiohttp or wasmtime left out, it starts in half the time with a thir
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import grpc
 
@@ -47,9 +46,6 @@ from services.transformer.local import LocalTransforms
 from services.transformer.server import TransformerServicer
 from transformer.model import Limits
 from transformer.transform import Transformer
-
-if TYPE_CHECKING:
-    from credentials.stores.local.master_key import MasterKey
 
 # In an order in which each component comes after those it needs.
 DESCRIPTORS = {
@@ -171,12 +167,13 @@ class Assembly:
         from credentials.stores.local.engine import open_engine
         from credentials.stores.local.migrate import migrate
         from credentials.stores.local.store import LocalSecretStore
+        from services.master_keys import credentials_url, master_key_source
 
-        master_key = _master_key(self._settings)
-        engine = open_engine(_credentials_url(self._settings))
+        source = master_key_source(self._settings)
+        engine = open_engine(credentials_url(self._settings))
         self._stack.push_async_callback(engine.dispose)
         await migrate(engine)
-        store = await LocalSecretStore.open(engine, master_key)
+        store = await LocalSecretStore.open(engine, source)
         self._manager = CredentialManager(CachedSecretStore(store))
         return CredentialServicer(self._manager)
 
@@ -234,37 +231,20 @@ class Assembly:
         return Peer(remote, self._service_key)
 
 
-def _master_key(settings: Settings) -> "MasterKey":
-    from credentials.errors import MasterKeyExists
-    from credentials.stores.local.master_key import create_master_key, load_master_key
-
-    if settings.master_key_file:
-        return load_master_key(settings.master_key_file)
-    path = settings.data_dir / "master-key"
-    # Beside a database that is there already, a new key would only hide that the right one is lost.
-    if not path.exists() and not (settings.data_dir / "credentials.db").exists():
-        with suppress(MasterKeyExists):  # of two first starts one makes it, and both load it
-            return create_master_key(path)
-    return load_master_key(path)
-
-
 async def migrated(settings: Settings) -> None:
     """Bring the databases of the registry and the credentials to this release's schema."""
     from credentials.stores.local.engine import open_engine as open_credentials
     from credentials.stores.local.migrate import migrate as migrate_credentials
     from registry.stores.sql.engine import open_engine as open_registry
     from registry.stores.sql.migrate import migrate as migrate_registry
+    from services.master_keys import credentials_url, master_key_source
 
-    _master_key(settings)  # else the first start would take the database for an older one
+    master_key_source(settings)  # else the first start would take the database for an older one
     for engine, migrate in (
         (open_registry(settings.database()), migrate_registry),
-        (open_credentials(_credentials_url(settings)), migrate_credentials),
+        (open_credentials(credentials_url(settings)), migrate_credentials),
     ):
         try:
             await migrate(engine)
         finally:
             await engine.dispose()
-
-
-def _credentials_url(settings: Settings) -> str:
-    return f"sqlite+aiosqlite:///{settings.data_dir / 'credentials.db'}"

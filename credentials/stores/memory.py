@@ -1,8 +1,9 @@
-"""Secrets in the memory of this process, for tests and for trying things out."""
+"""Secrets and spooled answers in the memory of this process, for tests and for trying things."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from credentials.model import RecordKey, SecretRecord, Versioned
+from credentials.model import RecordKey, SecretRecord, SpoolEntry, Versioned
 from credentials.records import decode, encode, version_conflict
 
 
@@ -42,3 +43,27 @@ class MemorySecretStore:
         row = self._rows.get(key, _NO_ROW)
         if row.data is not None:
             self._rows[key] = _Row(row.version, None)
+
+
+class MemorySpool:
+    """A `Spool` that forgets everything when the process ends."""
+
+    def __init__(self) -> None:
+        self._entries: dict[tuple[RecordKey, str], SpoolEntry] = {}
+
+    async def keep(self, entry: SpoolEntry) -> None:
+        """Keep an entry, or the same one again."""
+        self._entries[entry.key, entry.attempt] = entry
+
+    async def find(self, key: RecordKey, attempt: str) -> SpoolEntry | None:
+        """Answer the entry of this attempt."""
+        return self._entries.get((key, attempt))
+
+    async def drop(self, key: RecordKey, attempt: str) -> None:
+        """Forget an entry; forgetting nothing succeeds too."""
+        self._entries.pop((key, attempt), None)
+
+    async def entries(self) -> AsyncIterator[SpoolEntry]:
+        """Answer all entries."""
+        for entry in list(self._entries.values()):
+            yield entry

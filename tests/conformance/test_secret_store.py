@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,42 +12,27 @@ from credentials.model import Part, RecordKey, SecretRecord
 from credentials.ports import SecretStore
 from credentials.records import MAX_RECORD_BYTES
 from credentials.stores.cached import CachedSecretStore
-from credentials.stores.local.engine import open_engine
-from credentials.stores.local.master_key import create_master_key
-from credentials.stores.local.migrate import migrate
+from credentials.stores.local.key_file import KeyFile
 from credentials.stores.local.store import LocalSecretStore
-from credentials.stores.local.tables import VERSION_TABLE, metadata
 from credentials.stores.memory import MemorySecretStore
+from tests.conformance.sealed_rows import emptied, url_of
+from tests.conformance.vault_stores import empty_store
 
 WRITERS = 200
 
 
-@asynccontextmanager
-async def sealed_rows(url: str, key_path: Path) -> AsyncIterator[SecretStore]:
-    """Open an empty store of sealed rows."""
-    engine = open_engine(url)
-    try:
-        async with engine.begin() as connection:
-            await connection.run_sync(metadata.drop_all)
-            await connection.exec_driver_sql(f"DROP TABLE IF EXISTS {VERSION_TABLE}")
-        await migrate(engine)
-        yield await LocalSecretStore.open(engine, create_master_key(key_path))
-    finally:
-        await engine.dispose()
-
-
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
+@pytest.fixture(params=["memory", "sqlite", "postgres", "vault", "vault losing answers"])
 async def uncached(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SecretStore]:
     """Answer an empty store of each kind in turn."""
     if request.param == "memory":
         yield MemorySecretStore()
         return
-    url = f"sqlite+aiosqlite:///{tmp_path / 'credentials.db'}"
-    if request.param == "postgres":
-        socket = request.getfixturevalue("postgres")
-        url = f"postgresql+asyncpg://postgres@/postgres?host={socket}"
-    async with sealed_rows(url, tmp_path / "master-key") as opened:
-        yield opened
+    if request.param.startswith("vault"):
+        async with empty_store(request.getfixturevalue("bao"), request.param) as store:
+            yield store
+        return
+    async with emptied(url_of(request.param, request, tmp_path)) as engine:
+        yield await LocalSecretStore.open(engine, KeyFile.create(tmp_path / "master-key"))
 
 
 @pytest.fixture(params=["direct", "cached"])

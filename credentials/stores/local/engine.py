@@ -12,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from credentials.errors import StoreUnavailable
 
 # FULL: what was answered survives a power cut, which a rotated token must. secure_delete: freed
-# pages are zeroed.
+# pages are zeroed. foreign_keys: off unless each connection asks.
 _PRAGMAS = (
+    "PRAGMA foreign_keys = ON",
     "PRAGMA busy_timeout = 5000",  # milliseconds
     "PRAGMA synchronous = FULL",
     "PRAGMA secure_delete = ON",

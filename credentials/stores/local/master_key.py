@@ -1,87 +1,79 @@
-"""The master key's file: one line, the base64 of 32 random bytes, readable by its owner only."""
+"""Master keys, which wrap all other keys, and what there is to know of where they come from.
 
-import os
-import secrets
+However they come, they are written as the base64 of 32 random bytes each, apart by white space.
+"""
+
+import re
 from base64 import b64decode, b64encode
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Protocol
 
-from credentials.errors import MasterKeyExists, MasterKeyMissing, MasterKeyWrong
-from credentials.stores.local.sealing import KEY_BYTES, new_key
+from credentials.errors import MasterKeyWrong
+from credentials.stores.local.sealing import KEY_BYTES
+
+_GAPS = re.compile(rb"[\s,]+")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class MasterKey:
-    """The key that wraps all others, and where it came from. Never printed."""
+class MasterKeys:
+    """All master keys that a source holds, and its name. Never printed.
 
-    value: bytes
-    path: str
+    The first is the one to use; the others open what it has not wrapped anew yet.
+    """
+
+    values: tuple[bytes, ...]
+    source: str
 
     def __repr__(self) -> str:
-        return f"MasterKey({self.path}: ***)"
+        return f"MasterKeys({self.source}: ***)"
 
 
-def load_master_key(path: Path) -> MasterKey:
-    """Read the master key.
+class MasterKeySource(Protocol):
+    """Where master keys come from. Both methods block: keep them off the event loop."""
 
-    Raises `MasterKeyMissing` when the file cannot be read, `MasterKeyWrong` when it holds no key.
-    """
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise MasterKeyMissing(
-            f"The master key cannot be read from {path} ({error.strerror}); "
-            "put it back from its backup: without it the stored credentials stay closed",
-            path=str(path),
-        ) from error
-    value = _decoded(text)
-    if value is None:
+    def load(self) -> MasterKeys:
+        """Answer the keys as they are now.
+
+        Raises `MasterKeyMissing` when they cannot be read, and `MasterKeyWrong` when what is there
+        is no key.
+        """
+        ...
+
+    def rotating(self) -> AbstractContextManager[MasterKeys]:
+        """Hold a new key in front of the old ones inside, and it alone after that.
+
+        Where several keys are held already, a rotation was cut short: it goes on with those. When
+        the inside fails, all keys stay. Raises what `load` raises, `MasterKeyNotWritable` and
+        `RotationUnderWay`.
+        """
+        ...
+
+
+def parse_master_keys(text: bytes, source: str) -> MasterKeys:
+    """Read master keys; raises `MasterKeyWrong`, without showing what is there."""
+    words = [word for word in _GAPS.split(text) if word]
+    values = [_decoded(word) for word in words]
+    good = tuple(dict.fromkeys(value for value in values if value is not None))
+    if not good or None in values:
+        number = f"{len(words)} words" if words else "nothing"
         raise MasterKeyWrong(
-            f"{path} holds no master key, base64 of {KEY_BYTES} bytes; put back its backup",
-            path=str(path),
+            f"{source} holds {number} where master keys, base64 of {KEY_BYTES} bytes each, are "
+            "expected; put the key back from its backup",
+            source=source,
         )
-    return MasterKey(value, str(path))
+    return MasterKeys(good, source)
 
 
-def create_master_key(path: Path) -> MasterKey:
-    """Make a master key and its file (0600), on disk when this returns.
+def written(values: Iterable[bytes]) -> bytes:
+    """Write master keys, a line each."""
+    return b"".join(b64encode(value) + b"\n" for value in values)
 
-    The file appears whole or not at all. Raises `MasterKeyExists` when there is one, also when
-    another process made it just now: load that one.
-    """
-    value = new_key()
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+
+def _decoded(word: bytes) -> bytes | None:
     try:
-        _write_durably(draft, b64encode(value) + b"\n")
-        os.link(draft, path)  # unlike a rename, it never replaces a file
-    except FileExistsError as error:
-        message = f"There is a master key in {path} already; it is never overwritten"
-        raise MasterKeyExists(message, path=str(path)) from error
-    finally:
-        draft.unlink(missing_ok=True)
-    _sync_directory(path.parent)
-    return MasterKey(value, str(path))
-
-
-def _decoded(text: bytes) -> bytes | None:
-    try:
-        value = b64decode(text.strip(), validate=True)
+        value = b64decode(word, validate=True)
     except ValueError:
         return None
     return value if len(value) == KEY_BYTES else None
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

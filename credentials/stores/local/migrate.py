@@ -7,7 +7,7 @@ from credentials.errors import StoreUnavailable
 from credentials.stores.local.engine import database_errors
 from credentials.stores.local.tables import VERSION_TABLE
 
-HEAD = "0001"
+HEAD = "0002"
 
 # Held until the transaction ends, so that of several processes that start together one migrates.
 _LOCKS = {

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from credentials.errors import MasterKeyWrong, RecordCorrupt, StoreUnavailable
 from credentials.model import Part, RecordKey, SecretRecord
 from credentials.stores.local.engine import open_engine
-from credentials.stores.local.master_key import create_master_key, load_master_key
+from credentials.stores.local.key_file import KeyFile
 from credentials.stores.local.migrate import HEAD, migrate
 from credentials.stores.local.store import LocalSecretStore
 from credentials.stores.local.tables import VERSION_TABLE, metadata
@@ -53,7 +53,7 @@ async def engine(database: Path) -> AsyncIterator[AsyncEngine]:
 @pytest.fixture
 async def store(engine: AsyncEngine, tmp_path: Path) -> LocalSecretStore:
     """Answer an empty store with a new master key."""
-    return await LocalSecretStore.open(engine, create_master_key(tmp_path / "master-key"))
+    return await LocalSecretStore.open(engine, KeyFile.create(tmp_path / "master-key"))
 
 
 def tamper(database: Path, statement: str, *parameters: object) -> None:
@@ -82,7 +82,7 @@ def everything(database: Path) -> list[list[tuple[Any, ...]]]:
 async def test_opens_again(store: LocalSecretStore, engine: AsyncEngine, tmp_path: Path) -> None:
     """Another process with the same key reads what this one has written."""
     await store.put(RecordKey("acme", "i1"), SecretRecord({"apiKey": SECRET}), 0)
-    again = await LocalSecretStore.open(engine, load_master_key(tmp_path / "master-key"))
+    again = await LocalSecretStore.open(engine, KeyFile(tmp_path / "master-key"))
     found = await again.get(RecordKey("acme", "i1"))
     assert found is not None
     assert found.record.fields == {"apiKey": SECRET}
@@ -94,16 +94,16 @@ async def test_wrong_master_key(
     """Another key is refused at once, its file is named, and nothing in the database changes."""
     await store.put(RecordKey("acme", "i1"), SecretRecord({"apiKey": SECRET}), 0)
     before = everything(database)
-    other = create_master_key(tmp_path / "other-key")
+    other = KeyFile.create(tmp_path / "other-key")
     with pytest.raises(MasterKeyWrong, match="backup") as caught:
         await LocalSecretStore.open(engine, other)
-    assert caught.value.details == {"path": str(tmp_path / "other-key")}
+    assert caught.value.details == {"source": str(tmp_path / "other-key")}
     assert everything(database) == before
 
 
 async def test_first_opened_by_many(engine: AsyncEngine, database: Path, tmp_path: Path) -> None:
     """Of processes that open a new store with different keys, one gives it its key."""
-    keys = [create_master_key(tmp_path / f"key-{number}") for number in range(5)]
+    keys = [KeyFile.create(tmp_path / f"key-{number}") for number in range(5)]
     answers = await asyncio.gather(
         *(LocalSecretStore.open(engine, key) for key in keys), return_exceptions=True
     )
@@ -195,7 +195,7 @@ MOVED = (
     ],
 )
 async def test_tampering(store: LocalSecretStore, database: Path, statement: str) -> None:
-    """Sealed bytes that were changed, or moved to another tenant, id, part or version, stay shut."""
+    """Sealed bytes that were changed or moved to another tenant, id, part or version stay shut."""
     await store.put(RecordKey("acme", "i1"), SecretRecord({"apiKey": SECRET}), 0)
     await store.put(RecordKey("acme", "i2"), SecretRecord({"apiKey": "of another instance"}), 0)
     await store.put(RecordKey("acme", "i1", Part.GRANT), SecretRecord({"apiKey": "a token"}), 0)
@@ -227,7 +227,7 @@ async def test_corrupt_records_can_be_replaced(store: LocalSecretStore, database
 
 async def test_unavailable(tmp_path: Path) -> None:
     """A database without our tables and a file that is no database are the same error."""
-    key = create_master_key(tmp_path / "master-key")
+    key = KeyFile.create(tmp_path / "master-key")
     for path in (tmp_path / "empty.db", tmp_path / "master-key"):
         async with connected(path) as engine:
             with pytest.raises(StoreUnavailable):

@@ -14,7 +14,7 @@ from credentials.manager import CredentialManager
 from credentials.model import AuthScheme, OutgoingRequest, SecretRecord, Versioned
 from credentials.stores.cached import CachedSecretStore
 from credentials.stores.local.engine import open_engine
-from credentials.stores.local.master_key import create_master_key
+from credentials.stores.local.key_file import KeyFile
 from credentials.stores.local.migrate import migrate
 from credentials.stores.local.store import LocalSecretStore
 
@@ -53,7 +53,7 @@ async def manager(
     engine = open_engine(f"sqlite+aiosqlite:///{tmp_path / 'credentials.db'}")
     try:
         await migrate(engine)
-        store = await LocalSecretStore.open(engine, create_master_key(tmp_path / "master-key"))
+        store = await LocalSecretStore.open(engine, KeyFile.create(tmp_path / "master-key"))
         yield CredentialManager(CachedSecretStore(store))
     finally:
         await engine.dispose()

@@ -27,7 +27,6 @@ def upgrade() -> None:
         "credentials_records",
         sa.Column("tenant", sa.String(64), primary_key=True),
         sa.Column("instance_id", sa.String(64), primary_key=True),
-        sa.Column("part", sa.String(16), primary_key=True),
         sa.Column("version", sa.BigInteger, nullable=False),
         sa.Column("key_id", sa.Integer, nullable=True),
         sa.Column("sealed", sa.LargeBinary, nullable=True),

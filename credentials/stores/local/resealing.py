@@ -1,0 +1,83 @@
+"""Records under a new data key: the same content and version, sealed anew where they stand."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Row, Update, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from credentials.errors import RecordCorrupt
+from credentials.model import Part, RecordKey
+from credentials.stores.local.tables import records
+from credentials.stores.local.wrapping import DataKey, open_record, seal_record
+
+ROWS_AT_ONCE = 20  # read and written together: a record may have half a MiB
+
+
+@dataclass(slots=True)
+class Resealed:
+    """What became of a tenant's records: how many are done, how many somebody wrote meanwhile.
+
+    `left` are those that open with no key.
+    """
+
+    done: int = 0
+    overtaken: int = 0
+    left: list[RecordKey] = field(default_factory=list)
+
+
+async def reseal(engine: AsyncEngine, tenant: str, keys: Mapping[int, DataKey]) -> Resealed:
+    """Seal a tenant's records with its newest data key, unless somebody writes them first."""
+    newest = keys[max(keys)]
+    result = Resealed()
+    async for rows in _pages(engine, tenant, newest.key_id):
+        writes = [write for row in rows if (write := _renewed(row, keys, newest, result))]
+        async with engine.begin() as connection:
+            for write in writes:
+                done = (await connection.execute(write)).rowcount
+                result.done += done
+                result.overtaken += 1 - done
+    return result
+
+
+async def _pages(
+    engine: AsyncEngine, tenant: str, newest: int
+) -> AsyncIterator[Sequence[Row[Any]]]:
+    place = tuple_(records.c.instance_id, records.c.part)
+    after = ("", "")
+    while True:
+        statement = (
+            select(records)
+            .where(records.c.tenant == tenant, records.c.key_id < newest, place > after)
+            .order_by(records.c.instance_id, records.c.part)
+            .limit(ROWS_AT_ONCE)
+        )
+        async with engine.connect() as connection:
+            rows = (await connection.execute(statement)).all()
+        if not rows:
+            return
+        yield rows
+        after = (rows[-1].instance_id, rows[-1].part)
+
+
+def _renewed(
+    row: Row[Any], keys: Mapping[int, DataKey], newest: DataKey, result: Resealed
+) -> Update | None:
+    key = RecordKey(row.tenant, row.instance_id, Part(row.part))
+    try:
+        data = open_record(keys[row.key_id], key, row.version, row.sealed)
+    except (KeyError, RecordCorrupt):
+        result.left.append(key)
+        return None
+    return (
+        update(records)
+        .where(
+            records.c.tenant == row.tenant,
+            records.c.instance_id == row.instance_id,
+            records.c.part == row.part,
+            records.c.version == row.version,
+            records.c.sealed == row.sealed,
+        )
+        .values(key_id=newest.key_id, sealed=seal_record(newest, key, row.version, data))
+    )
