@@ -1,4 +1,4 @@
-"""The database server that stores are shown on, one for all of them."""
+"""The servers that stores are shown on, one of each for all of them."""
 
 import os
 import shutil
@@ -9,6 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+
+from tests.conformance.vault import Bao
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +36,23 @@ def postgres() -> Iterator[str]:
             yield directory
         finally:
             run("pg_ctl", "stop", "-w", "-m", "immediate")
+
+
+@pytest.fixture(scope="session")
+def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bao]:
+    """Run an OpenBao server that is set up for us and forgets everything at its end."""
+    server = Bao.dev(tmp_path_factory.mktemp("bao"))
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def raft(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bao]:
+    """Run an OpenBao server that survives being killed; a test leaves it running and unsealed."""
+    server = Bao.raft(tmp_path_factory.mktemp("raft"))
+    try:
+        yield server
+    finally:
+        server.stop()
