@@ -1,117 +1,23 @@
-"""The strict authorization server that other tests rely on does what they rely on."""
+"""The strict authorization server that other tests rely on speaks every flow they need."""
 
-import asyncio
-import base64
-import hashlib
-import secrets
-from collections.abc import Mapping
-from typing import Any
-from urllib.parse import quote_plus, urlencode
-
-import jwt
 import pytest
-from aiohttp import ClientSession, ServerDisconnectedError
+from aiohttp import ClientSession
 
 from services.runtime.clock import now
 from tests.servers.browser import ConsentFailed, approve_device, consent
-from tests.servers.clients import (
-    DEVICE,
-    JWT_BEARER,
-    KEY_ID,
-    MACHINE,
-    REFRESH,
-    TOKEN_EXCHANGE,
-    Client,
+from tests.servers.caller import (
+    assertion,
+    authorization,
+    connect,
+    exchange,
+    post,
+    refresh,
+    token,
 )
-from tests.servers.oauth import Fault, OidcProvider, oidc_provider
+from tests.servers.clients import DEVICE, JWT_BEARER, MACHINE, TOKEN_EXCHANGE
+from tests.servers.oauth import OidcProvider
 
 pytest_plugins = ["tests.servers.fixtures"]
-
-VERIFIER = "v" * 64
-CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).decode()[:-1]
-ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-Answered = tuple[int, dict[str, Any]]
-
-
-def assertion(oidc: OidcProvider, client: Client) -> str:
-    """Sign what a client says about itself."""
-    issued = int(now().timestamp())
-    claims: dict[str, Any] = {"iss": client.id, "sub": client.id, "aud": oidc.token_url}
-    claims |= {"iat": issued, "exp": issued + 60, "jti": secrets.token_hex(8)}
-    return jwt.encode(claims, client.private_key or "", "RS256", headers={"kid": KEY_ID})
-
-
-def authentication(oidc: OidcProvider, client: Client) -> tuple[dict[str, str], dict[str, str]]:
-    """Answer the headers and the fields by which a client authenticates."""
-    if client.auth == "client_secret_basic":
-        pair = f"{quote_plus(client.id)}:{quote_plus(client.secret or '')}"
-        return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}, {}
-    fields = {"client_id": client.id}
-    if client.auth == "client_secret_post":
-        fields["client_secret"] = client.secret or ""
-    if client.auth == "private_key_jwt":
-        fields["client_assertion"] = assertion(oidc, client)
-        fields["client_assertion_type"] = ASSERTION_TYPE
-    return {}, fields
-
-
-async def post(oidc: OidcProvider, url: str, name: str, **form: str) -> Answered:
-    """Send a form to an endpoint as one of the clients."""
-    headers, fields = authentication(oidc, oidc.clients[name])
-    async with (
-        ClientSession() as session,
-        session.post(url, data={**form, **fields}, headers=headers) as response,
-    ):
-        return response.status, await response.json(content_type=None)
-
-
-async def token(oidc: OidcProvider, name: str, **form: str) -> Answered:
-    """Ask for a token as one of the clients."""
-    return await post(oidc, oidc.token_url, name, **form)
-
-
-def authorization(oidc: OidcProvider, name: str, **more: str) -> str:
-    """Answer where a user is sent to consent."""
-    query: Mapping[str, str] = {
-        "client_id": name,
-        "response_type": "code",
-        "redirect_uri": oidc.redirect_uri,
-        "scope": "openid read",
-        "state": "a-state",
-        "code_challenge": CHALLENGE,
-        "code_challenge_method": "S256",
-        **more,
-    }
-    return f"{oidc.authorization_url}?{urlencode(query)}"
-
-
-async def connect(oidc: OidcProvider, name: str) -> dict[str, Any]:
-    """Have a user consent, and exchange the code."""
-    back = await consent(authorization(oidc, name))
-    assert back["state"] == "a-state"
-    assert back["iss"] == oidc.issuer
-    status, tokens = await exchange(oidc, name, back["code"])
-    assert status == 200, tokens
-    return tokens
-
-
-async def exchange(
-    oidc: OidcProvider, name: str, code: str, code_verifier: str = VERIFIER
-) -> Answered:
-    """Exchange a code."""
-    return await token(
-        oidc,
-        name,
-        grant_type="authorization_code",
-        code=code,
-        code_verifier=code_verifier,
-        redirect_uri=oidc.redirect_uri,
-    )
-
-
-async def refresh(oidc: OidcProvider, refresh_token: str, name: str = "basic") -> Answered:
-    """Refresh."""
-    return await token(oidc, name, grant_type=REFRESH, refresh_token=refresh_token)
 
 
 @pytest.mark.parametrize("name", ["basic", "post", "public", "signer"])
@@ -125,6 +31,17 @@ async def test_every_kind_of_client_connects_and_refreshes(oidc: OidcProvider, n
         headers = {"Authorization": f"Bearer {second['access_token']}"}
         async with session.get(oidc.userinfo_url, headers=headers) as response:
             assert await response.json() == {"sub": "alice"}
+
+
+async def test_plain_oauth_needs_no_openid(oidc: OidcProvider) -> None:
+    """Scopes and a resource are granted without any identity."""
+    resource = "https://api.example.test"
+    back = await consent(authorization(oidc, "basic", scope="read", resource=resource))
+    status, tokens = await exchange(oidc, "basic", back["code"])
+    assert (status, tokens["scope"], "id_token" in tokens) == (200, "read", False)
+    _, told = await post(oidc, oidc.introspection_url, "basic", token=tokens["access_token"])
+    assert told["aud"] == resource
+    assert (await refresh(oidc, tokens["refresh_token"]))[0] == 200
 
 
 async def test_a_wrong_verifier_is_refused(oidc: OidcProvider) -> None:
@@ -148,119 +65,6 @@ async def test_a_foreign_redirect_uri_shows_a_page(oidc: OidcProvider) -> None:
     url = authorization(oidc, "basic", redirect_uri="https://evil.example.test/")
     with pytest.raises(ConsentFailed, match="redirect_uri"):
         await consent(url)
-
-
-async def test_a_used_refresh_token_ends_the_grant(oidc: OidcProvider) -> None:
-    """A refresh token that comes again is refused, counted, and kills what it was replaced by."""
-    [minted] = await oidc.mint()
-    _, second = await refresh(oidc, minted.refresh_token)
-    assert await oidc.alive(second["refresh_token"])
-    status, answer = await refresh(oidc, minted.refresh_token)
-    assert (status, answer["error"]) == (400, "invalid_grant")
-    assert not await oidc.alive(second["refresh_token"])
-    assert not await oidc.alive(second["access_token"])
-    counts = await oidc.counts()
-    assert (counts.refreshes, counts.succeeded[REFRESH], counts.replays) == (2, 1, 1)
-    assert counts.redemptions == {await oidc.name_of(minted.refresh_token): 2}
-
-
-async def test_of_many_at_once_one_wins(oidc: OidcProvider) -> None:
-    """Concurrent refreshes of one token get one answer, also with delays."""
-    await oidc.behave(delay_before_ms=100)
-    [minted] = await oidc.mint()
-    answers = await asyncio.gather(*(refresh(oidc, minted.refresh_token) for _ in range(10)))
-    assert sorted(status for status, _ in answers) == [200] + [400] * 9
-
-
-async def test_within_a_grace_a_used_token_is_answered(oidc: OidcProvider) -> None:
-    """With a grace the same refresh token works again for that long."""
-    await oidc.behave(grace_seconds=60)
-    [minted] = await oidc.mint()
-    answers = [await refresh(oidc, minted.refresh_token) for _ in range(2)]
-    assert [status for status, _ in answers] == [200, 200]
-    assert [await oidc.alive(tokens["refresh_token"]) for _, tokens in answers] == [True, True]
-    await oidc.behave(grace_seconds=0)
-    assert (await refresh(oidc, minted.refresh_token))[0] == 400
-
-
-async def test_without_rotation_the_token_stays(oidc: OidcProvider) -> None:
-    """A server that does not rotate answers with the same refresh token."""
-    await oidc.behave(rotate=False)
-    [minted] = await oidc.mint()
-    _, answer = await refresh(oidc, minted.refresh_token)
-    assert answer["refresh_token"] == minted.refresh_token
-
-
-@pytest.mark.parametrize("when", ["before", "after"])
-async def test_answers_can_be_late(oidc: OidcProvider, when: str) -> None:
-    """A delay holds the answer back, before or after the token was rotated."""
-    before, after = (1000, 0) if when == "before" else (0, 1000)
-    await oidc.behave(delay_before_ms=before, delay_after_ms=after)
-    [minted] = await oidc.mint()
-    asked = asyncio.create_task(refresh(oidc, minted.refresh_token))
-    [request] = await oidc.arrived()
-    assert request.delivered is None
-    assert (request.issued is not None) == (when == "after")
-    assert (await asked)[0] == 200
-
-
-async def test_answers_can_get_lost(oidc: OidcProvider) -> None:
-    """A lost answer leaves a rotated token that nobody has heard of; a lost request does not."""
-    before, after = await oidc.mint(count=2)
-    await oidc.fail(Fault(hang_up="before"), Fault(hang_up="after"))
-    for minted in (before, after):
-        with pytest.raises(ServerDisconnectedError):
-            await refresh(oidc, minted.refresh_token)
-    assert await oidc.alive(before.refresh_token)
-    assert not await oidc.alive(after.refresh_token)
-    lost, done = await oidc.token_requests()
-    assert (lost.issued, lost.delivered, done.delivered) == (None, False, False)
-    assert done.issued is not None
-
-
-async def test_faults_come_in_turn_and_by_share(oidc: OidcProvider) -> None:
-    """Planned faults come first and once; shares hit every n-th request and rotate nothing."""
-    [minted] = await oidc.mint()
-    await oidc.fail(Fault(status=400, error="slow_down", grant_type=REFRESH))
-    await oidc.fail_every({Fault(status=503): (3, 0)})
-    status, answer = await refresh(oidc, minted.refresh_token)
-    assert (status, answer) == (400, {"error": "slow_down"})
-    _, tokens = await refresh(oidc, minted.refresh_token)
-    headers, fields = authentication(oidc, oidc.clients["basic"])
-    form = {"grant_type": REFRESH, "refresh_token": tokens["refresh_token"], **fields}
-    async with (
-        ClientSession() as session,
-        session.post(oidc.token_url, data=form, headers=headers) as response,
-    ):
-        assert response.status == 503
-    assert (await refresh(oidc, tokens["refresh_token"]))[0] == 200
-
-
-async def test_tokens_expire_to_the_second(oidc: OidcProvider) -> None:
-    """Access tokens live as long as the test says, with no tolerance."""
-    await oidc.behave(access_token_ttl=1)
-    [minted] = await oidc.mint()
-    assert minted.expires_in == 1
-    await asyncio.sleep(1)
-    assert not await oidc.alive(minted.access_token)
-    assert await oidc.alive(minted.refresh_token)
-
-
-async def test_consent_can_be_withdrawn(oidc: OidcProvider) -> None:
-    """After a withdrawal the refresh token is refused as an invalid grant."""
-    [minted] = await oidc.mint()
-    await oidc.withdraw(minted.refresh_token)
-    assert not await oidc.alive(minted.access_token)
-    status, answer = await refresh(oidc, minted.refresh_token)
-    assert (status, answer["error"]) == (400, "invalid_grant")
-
-
-async def test_hundreds_of_grants_are_kept(oidc: OidcProvider) -> None:
-    """Nothing is forgotten for want of room."""
-    minted = await oidc.mint(count=600)
-    assert len({one.refresh_token for one in minted}) == 600
-    assert await oidc.alive(minted[0].refresh_token)
-    assert await oidc.alive(minted[0].access_token)
 
 
 async def test_revocation_and_introspection(oidc: OidcProvider) -> None:
@@ -349,14 +153,3 @@ async def test_metadata_is_published(oidc: OidcProvider) -> None:
     assert told["introspection_endpoint"] == oidc.introspection_url
     assert told["userinfo_endpoint"] == oidc.userinfo_url
     assert told["authorization_response_iss_parameter_supported"]
-
-
-async def test_a_restart_loses_every_grant() -> None:
-    """A server of one's own starts on the port it is told, remembers nothing, and is gone after."""
-    async with oidc_provider(access_token_ttl=7) as first:
-        [minted] = await first.mint()
-        assert minted.expires_in == 7
-    port = int(first.issuer.rsplit(":", 1)[1])
-    async with oidc_provider(port=port) as second:
-        assert second.issuer == first.issuer
-        assert not await second.alive(minted.refresh_token)
