@@ -1,6 +1,6 @@
 """Checks the whole audit log of a directory against its chains and heads."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -62,7 +62,7 @@ class _Chain:
         for number in numbers:
             path = self._directory / file_name(self._slot, number)
             after = checked.head if number != numbers[0] else _origin(path, number)
-            checked = _checked(path, after, mark.head)
+            checked = _checked(path, number, after, mark)
             if checked.unfinished and (number != numbers[-1] or checked.head.n < mark.head.n):
                 raise broken("is no entry of an audit log", str(path), checked.entries + 1)
             yield checked
@@ -96,30 +96,32 @@ def _origin(path: Path, number: int) -> Head:
     return origin(line, str(path)) if line else GENESIS
 
 
-def _checked(path: Path, after: Head, expected: Head) -> CheckedFile:
+def _checked(path: Path, number: int, after: Head, mark: Mark) -> CheckedFile:
     entries, head, first = 0, after, 0
     with path.open("rb") as file:
         lines = _Lines(file)
         for entries, head in enumerate(verify(lines, str(path), after), 1):
             first = first or head.n
-            if head.n == expected.n and head.hash != expected.hash:
+            if head.n == mark.head.n and Mark(head, number, lines.start, lines.end) != mark:
                 raise broken("is not the one that its head speaks of", str(path), entries)
     return CheckedFile(path, entries, first, head, lines.unfinished)
 
 
 class _Lines:
-    """The whole lines of a file."""
+    """The whole lines of a file; knows where the last one that was read begins and ends."""
 
-    def __init__(self, file: Iterator[bytes]) -> None:
+    def __init__(self, file: Iterable[bytes]) -> None:
         self._file = file
+        self.start = self.end = 0
         self.unfinished = 0
 
     def __iter__(self) -> Iterator[bytes]:
         for line in self._file:
-            if line.endswith(b"\n"):
-                yield line
-            else:
+            if not line.endswith(b"\n"):
                 self.unfinished = len(line)
+                return
+            self.start, self.end = self.end, self.end + len(line)
+            yield line
 
 
 def _head(directory: Path, slot: int) -> str:

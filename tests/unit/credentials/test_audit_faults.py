@@ -132,12 +132,11 @@ async def test_what_cannot_be_written_must_not_happen(
         await audit.before(STORED)
         full_disk.append(True)
         for _ in range(3):
-            with pytest.raises(AuditUnavailable, match="No space left") as caught:
+            with pytest.raises(AuditUnavailable, match="No space left"):
                 await audit.before(STORED)
         full_disk.clear()
         await audit.before(STORED)
 
-    assert caught.value.details == {"path": str(tmp_path)}
     assert [file.head.n for file in check(tmp_path)] == [2]
 
 
