@@ -70,7 +70,7 @@ def make_keys(_: argparse.Namespace, settings: Settings) -> int:
 
 def rotate_keys(arguments: argparse.Namespace, settings: Settings) -> int:
     """Give the credential store a new master key and new data keys, while it is in use."""
-    from services.master_keys import rotate_keys as rotate  # noqa: PLC0415 - as above
+    from services.wiring.master_keys import rotate_keys as rotate  # noqa: PLC0415 - as above
 
     return rotate(settings, arguments.new_key_file)
 

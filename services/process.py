@@ -13,6 +13,7 @@ from typing import Protocol
 import uvloop
 
 from credentials.errors import CredentialsError
+from credentials.live_secrets import LiveSecrets
 from registry.errors import RegistryError
 from services.keys import Keys, load_keys, make_data_dir
 from services.runtime import telemetry
@@ -44,8 +45,9 @@ class Running:
 
 def run(settings: Settings, names: Collection[str]) -> int:
     """Serve until SIGTERM or SIGINT; answers the exit code."""
+    secrets = LiveSecrets()
     telemetry.configure(settings.log_level, settings.log_format)
-    return _told(lambda: uvloop.run(_serve(settings, names)))
+    return _told(lambda: uvloop.run(_serve(settings, names, secrets)))
 
 
 def migrate_databases(settings: Settings) -> int:
@@ -71,26 +73,30 @@ def _told(action: Callable[[], int]) -> int:
 
 
 @asynccontextmanager
-async def running(settings: Settings, names: Collection[str]) -> AsyncIterator[Running]:
+async def running(
+    settings: Settings, names: Collection[str], secrets: LiveSecrets | None = None
+) -> AsyncIterator[Running]:
     """Run the named parts; on leaving, refuse new calls, let running ones finish, and let go.
 
-    Raises `InvalidSettings` for what cannot be started as it is set.
+    `secrets` are told every secret that is used. Raises `InvalidSettings` for what cannot be started as it is set.
     """
     make_data_dir(settings)
     keys = load_keys(settings)
-    async with assembled(settings, names, keys) as system:
+    secrets = secrets or LiveSecrets()
+    secrets.add(keys.admin, keys.service)
+    async with assembled(settings, names, keys, secrets.add) as system:
         doors = _doors(settings, names, system)
         async with _open(doors):
             ports = {name: door.port for name, door in doors.items()}
             yield Running(system, keys, ports.get("rest", 0), ports.get("grpc", 0))
 
 
-async def _serve(settings: Settings, names: Collection[str]) -> int:
+async def _serve(settings: Settings, names: Collection[str], secrets: LiveSecrets) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running(settings, names) as process:
+    async with running(settings, names, secrets) as process:
         _settle()
         _greet(settings, process)
         await stop.wait()

@@ -66,6 +66,35 @@ class Settings:
     master_key_command: tuple[str, ...] = _setting(
         (), "Command that prints them, run without a shell: words as a shell splits them."
     )
+    credential_store: str = _setting(
+        "local", "Where credentials are kept: local (SQLite and master keys) or vault."
+    )
+    vault_address: str = _setting("", "https://HOST:PORT of HashiCorp Vault or OpenBao.")
+    vault_mount: str = _setting("integration", "Its mount of KV version 2, with cas_required.")
+    vault_namespace: str = _setting("", "Its namespace, where there are any.")
+    vault_transit_key: str = _setting(
+        "integration-spool", "Its RSA key of the transit engine, for the spool of token answers."
+    )
+    vault_ca_file: Path | None = _setting(None, "Certificates that its own is checked by, in PEM.")
+    vault_auth: str = _setting("approle", "How to log in there: approle, kubernetes or token.")
+    vault_role_id: str = _setting("", "Role id of AppRole; empty: from a file.")
+    vault_role_id_file: Path | None = _setting(None, "File with that role id.")
+    vault_secret_id: str = _setting("", "Secret id of AppRole; empty: from a file.", secret=True)
+    vault_secret_id_file: Path | None = _setting(None, "File with that secret id.")
+    vault_wrapped_secret_id: str = _setting(
+        "", "Secret id of AppRole, wrapped: good for one start.", secret=True
+    )
+    vault_role: str = _setting("", "Role of Kubernetes.")
+    vault_jwt_file: Path = _setting(
+        Path("/var/run/secrets/kubernetes.io/serviceaccount/token"),
+        "Token of the service account, read at each login.",
+    )
+    vault_token: str = _setting("", "Token, for trying things out.", secret=True)
+    vault_token_file: Path | None = _setting(None, "File with that token.")
+    spool_dir: Path | None = _setting(
+        None, "Where token answers are kept, sealed, until they are stored; <data-dir>/spool."
+    )
+    audit_dir: Path | None = _setting(None, "Where the audit log is written; <data-dir>/audit.")
     egress_allow: tuple[IpNetwork, ...] = _setting(
         (), "Private networks that upstreams may live in: CIDRs, separated by commas."
     )
@@ -213,9 +242,13 @@ CONVERTERS: dict[object, Callable[[object], object]] = {
 }
 
 DATABASES = ("sqlite+aiosqlite://", "postgresql+asyncpg://")
-LEVELS = ("debug", "info", "warning", "error")
+CHOICES = {
+    "log_level": ("debug", "info", "warning", "error"),
+    "log_format": ("auto", "json", "text"),
+    "credential_store": ("local", "vault"),
+    "vault_auth": ("approle", "kubernetes", "token"),
+}
 MASTER_KEYS = ("master_key", "master_key_file", "master_key_command")
-FORMATS = ("auto", "json", "text")
 ADDRESSES = (
     "rest",
     "grpc",
@@ -231,18 +264,39 @@ def _verify(settings: Settings) -> list[str]:
     ]
     if settings.database_url and not settings.database_url.startswith(DATABASES):
         problems.append(f"database_url: must start with {' or '.join(DATABASES)}")
+    problems += _choices(settings)
+    problems += _verify_vault(settings)
     keys = [name for name in MASTER_KEYS if getattr(settings, name)]
     if len(keys) > 1:
         problems.append(f"{' and '.join(keys)}: only one of them may be set")
-    if settings.log_level not in LEVELS:
-        problems.append(
-            f"log_level: must be one of {', '.join(LEVELS)}, not {settings.log_level!r}"
-        )
-    if settings.log_format not in FORMATS:
-        problems.append(
-            f"log_format: must be one of {', '.join(FORMATS)}, not {settings.log_format!r}"
-        )
     return problems
+
+
+def _choices(settings: Settings) -> list[str]:
+    return [
+        f"{name}: must be one of {', '.join(allowed)}, not {getattr(settings, name)!r}"
+        for name, allowed in CHOICES.items()
+        if getattr(settings, name) not in allowed
+    ]
+
+
+def _verify_vault(settings: Settings) -> list[str]:
+    if settings.credential_store != "vault":
+        return []
+    needed = {
+        "approle": (
+            ("vault_role_id", "vault_role_id_file"),
+            ("vault_secret_id", "vault_secret_id_file", "vault_wrapped_secret_id"),
+        ),
+        "kubernetes": (("vault_role",),),
+        "token": (("vault_token", "vault_token_file"),),
+    }
+    groups = (("vault_address",), *needed.get(settings.vault_auth, ()))
+    return [
+        f"{' or '.join(names)}: needed by credential_store vault"
+        for names in groups
+        if not any(getattr(settings, name) for name in names)
+    ]
 
 
 def _is_address(value: str) -> bool:

@@ -6,9 +6,18 @@ from typing import Any, Protocol
 from credentials.model import AuthScheme, Connection, OutgoingRequest, Report
 from executor.arguments import EMPTY, Arguments
 from executor.configuration import configure
-from executor.plan import make_plan, scheme_of
+from executor.plan import make_plan
 from executor.request import bind
-from registry.model import HttpBinding, InstanceError, InstanceStatus, Method, Target
+from executor.schemes import scheme_of
+from registry.instances import InstanceChange
+from registry.model import (
+    HttpBinding,
+    Instance,
+    InstanceError,
+    InstanceStatus,
+    Method,
+    Target,
+)
 
 _NOTHING = Arguments(EMPTY, {}, EMPTY, {})
 _NO_SCHEME = AuthScheme("none")
@@ -21,8 +30,8 @@ class Instances(Protocol):
         """Answer an instance with its definition; raises `InstanceNotFound`."""
         ...
 
-    async def configure(self, tenant: str, instance_id: str, fields: Mapping[str, Any]) -> None:
-        """Set fields of the config; raises `InstanceNotFound`, `InvalidInstance`, `StaleEtag`."""
+    async def update(self, tenant: str, instance_id: str, change: InstanceChange) -> Instance:
+        """Change an instance; raises `InstanceNotFound`, `InvalidInstance`, `StaleEtag`."""
         ...
 
     async def report(
@@ -32,7 +41,7 @@ class Instances(Protocol):
         status: InstanceStatus,
         error: InstanceError | None,
         captured: Mapping[str, str],
-    ) -> None:
+    ) -> Instance:
         """Set status and captured fields; raises `InstanceNotFound`."""
         ...
 
@@ -60,7 +69,7 @@ class RegistryConnections:
 
     async def configure(self, tenant: str, instance_id: str, fields: Mapping[str, Any]) -> None:
         """Set fields of the config."""
-        await self._instances().configure(tenant, instance_id, fields)
+        await self._instances().update(tenant, instance_id, InstanceChange(config=fields))
 
     async def report(self, tenant: str, instance_id: str, report: Report) -> None:
         """Tell how an instance stands."""

@@ -141,14 +141,14 @@ def begun(model: Begun) -> rpc.StartOAuth2Response:
     )
 
 
-def callback(message: rpc.CompleteOAuth2Request) -> dict[str, str]:
+def callback(message: rpc.CompleteOAuth2Request) -> dict[str, Any]:
     """Contract → the parameters of a callback; those named one by one win."""
     named = {
         name: getattr(message, name)
         for name in ("code", "state", "error", "error_description", "iss")
         if getattr(message, name)
     }
-    return {**message.parameters, **named}
+    return {**fields_model(message.parameters), **named}
 
 
 def status(instance_id: str, model: CredentialsStatus) -> rpc.CredentialsStatus:

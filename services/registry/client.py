@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from executor.lru import LeastRecentlyUsed
 from protos.integration.v1 import registry_service_pb2 as rpc
+from registry.instances import InstanceChange
 from registry.model import Definition, Instance, InstanceError, InstanceStatus, Target
 from registry.parse import parse_document
 from services.registry import wire
@@ -32,6 +33,13 @@ class RegistryClient:
         )
         instance = wire.instance_model(message, tenant)
         return Target(instance, await self._definition(tenant, instance.definition_digest))
+
+    async def update(self, tenant: str, instance_id: str, change: InstanceChange) -> Instance:
+        """Change an instance, as `Instances.update` does; raises the same."""
+        request = wire.update_request(instance_id, change)
+        await self._peer.call(f"{SERVICE}/UpdateInstance", request, rpc.Instance, tenant)
+        resolved = await self.resolve(tenant, instance_id)
+        return resolved.instance
 
     async def report(
         self,

@@ -1,5 +1,6 @@
 """Whole systems for journeys: everything in one process, or each part for itself over gRPC."""
 
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -59,19 +60,29 @@ async def one_process(data_dir: Path, **more: object) -> AsyncIterator[House]:
 async def split(data_dir: Path, **more: object) -> AsyncIterator[House]:
     """Run four services and a gateway that know each other by address only."""
     keys = {"admin_key": "is_live_admin_test", "service_key": "is_live_service_test"}
-    addresses: dict[str, object] = {}
+    # Two of them need each other, so each one's address is known before it starts.
+    ports = {name: free_port() for name in DESCRIPTORS}
+    addresses = {f"{name}_address": f"127.0.0.1:{port}" for name, port in ports.items()}
     channels = {}
     async with AsyncExitStack() as stack:
         for name, descriptor in DESCRIPTORS.items():
-            settings = _part(data_dir / name, {**more, **keys, **addresses})
+            grpc = {"grpc": addresses[f"{name}_address"]}
+            settings = _part(data_dir / name, {**more, **keys, **addresses, **grpc})
             process = await stack.enter_async_context(running(settings, [name]))
-            addresses[f"{name}_address"] = f"127.0.0.1:{process.grpc_port}"
             channels[descriptor] = await _channel(stack, process.grpc_port)
         settings = _part(data_dir / "gateway", {**more, **keys, **addresses})
         gateway = await stack.enter_async_context(running(settings, ["gateway"]))
         session = await stack.enter_async_context(ClientSession())
         rest = f"http://127.0.0.1:{gateway.rest_port}"
         yield House(keys["admin_key"], rest, Remote(channels), gateway, session, data_dir)
+
+
+def free_port() -> int:
+    """Answer a port that was free just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _part(data_dir: Path, flags: Mapping[str, object]) -> Settings:

@@ -484,26 +484,6 @@ class CompleteOAuth2Request(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    @_typing.final
-    class ParametersEntry(_message.Message):
-        DESCRIPTOR: _descriptor.Descriptor
-
-        KEY_FIELD_NUMBER: _builtins.int
-        VALUE_FIELD_NUMBER: _builtins.int
-        key: _builtins.str
-        value: _builtins.str
-        def __init__(
-            self,
-            *,
-            key: _builtins.str = ...,
-            value: _builtins.str = ...,
-        ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
-        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
-
     INSTANCE_ID_FIELD_NUMBER: _builtins.int
     CODE_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
@@ -524,8 +504,8 @@ class CompleteOAuth2Request(_message.Message):
     iss: _builtins.str
     """Who says so (RFC 9207), where the server does."""
     @_builtins.property
-    def parameters(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """All parameters of the callback, for servers that tell more in it."""
+    def parameters(self) -> _json_pb2.Json:
+        """An object: all parameters of the callback, for servers that tell more in it."""
 
     def __init__(
         self,
@@ -536,9 +516,9 @@ class CompleteOAuth2Request(_message.Message):
         error: _builtins.str = ...,
         error_description: _builtins.str = ...,
         iss: _builtins.str = ...,
-        parameters: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        parameters: _json_pb2.Json | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["parameters", b"parameters"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "error", b"error", "error_description", b"error_description", "instance_id", b"instance_id", "iss", b"iss", "parameters", b"parameters", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...

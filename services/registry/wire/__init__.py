@@ -18,6 +18,7 @@ from services.registry.wire.instances import (
     report,
     resolved_instance,
     standing,
+    update_request,
 )
 from services.registry.wire.lists import (
     DEFAULT_LIMIT,
@@ -58,4 +59,5 @@ __all__ = [
     "standing",
     "time",
     "timestamp",
+    "update_request",
 ]

@@ -109,6 +109,16 @@ def config(message: Json) -> dict[str, Any]:
     return found
 
 
+def update_request(instance_id: str, change: InstanceChange) -> rpc.UpdateInstanceRequest:
+    """Model → contract."""
+    return rpc.UpdateInstanceRequest(
+        id=instance_id,
+        name=change.name,
+        config=None if change.config is None else json_value(dict(change.config)),
+        etag=change.etag,
+    )
+
+
 def instance_change(message: rpc.UpdateInstanceRequest) -> InstanceChange:
     """Contract → model."""
     return InstanceChange(

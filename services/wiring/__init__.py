@@ -7,7 +7,7 @@ Adapters are imported where they are used, so that a process loads only what its
 SQLAlchemy, aiohttp or wasmtime left out, it starts in half the time with a third less memory.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -16,9 +16,8 @@ import grpc
 from credentials.manager import CredentialManager
 from executor.directory import CachedDirectory
 from executor.egress import EgressPolicy
-from executor.execute import Executor
+from executor.execute import Executor, own_name
 from executor.model import MEBIBYTE, ExecutorLimits
-from executor.ports import Directory
 from protos.integration.v1 import (
     credentials_service_pb2,
     executor_service_pb2,
@@ -29,6 +28,7 @@ from registry.definitions import Definitions
 from registry.instances import Instances
 from registry.ports import InstanceListener
 from services.credentials.client import CredentialsClient
+from services.credentials.connections import RegistryConnections
 from services.credentials.server import CredentialServicer
 from services.executor.server import ExecutorServicer
 from services.keys import Keys
@@ -58,10 +58,10 @@ DESCRIPTORS = {
 # Who calls whom. The gateway reaches what has REST routes.
 NEEDS: dict[str, frozenset[str]] = {
     "registry": frozenset({"credentials", "transformer"}),
-    "credentials": frozenset(),
+    "credentials": frozenset({"registry"}),
     "transformer": frozenset(),
     "executor": frozenset({"registry", "credentials", "transformer"}),
-    "gateway": frozenset({"registry", "executor"}),
+    "gateway": frozenset({"registry", "credentials", "executor"}),
 }
 
 
@@ -80,9 +80,14 @@ class System:
 
 @asynccontextmanager
 async def assembled(
-    settings: Settings, names: Collection[str], keys: Keys
+    settings: Settings,
+    names: Collection[str],
+    keys: Keys,
+    known: Callable[..., None] = lambda *_values: None,
 ) -> AsyncIterator[System]:
     """Put the named parts together; on leaving they are let go in reverse order.
+
+    `known` is told every secret that is used, so that no log shows it.
 
     Raises `InvalidSettings` for components that run elsewhere and have no address.
     """
@@ -90,7 +95,7 @@ async def assembled(
         channels = _channels(settings, frozenset(names))
         for open_channel in channels.values():
             stack.push_async_callback(open_channel.close)
-        assembly = Assembly(settings, channels, keys.service, stack)
+        assembly = Assembly(settings, channels, keys.service, stack, known)
         for name in DESCRIPTORS:
             if name in names:
                 await assembly.add(name)
@@ -126,15 +131,18 @@ class Assembly:
         channels: Mapping[str, grpc.aio.Channel],
         service_key: str,
         stack: AsyncExitStack,
+        known: Callable[..., None],
     ) -> None:
         self.services: list[Service] = []
         self._settings = settings
         self._channels = channels
         self._service_key = service_key
         self._stack = stack
+        self._known = known
         self._transforms: LocalTransforms | None = None
         self._manager: CredentialManager | None = None
         self._instances: Instances | None = None
+        self._registry_client: RegistryClient | None = None
         self._changed: list[InstanceListener] = []
 
     async def add(self, name: str) -> None:
@@ -163,19 +171,12 @@ class Assembly:
         return TransformerServicer(transformer, clock.now)
 
     async def _add_credentials(self) -> CredentialServicer:
-        from credentials.stores.cached import CachedSecretStore
-        from credentials.stores.local.engine import open_engine
-        from credentials.stores.local.migrate import migrate
-        from credentials.stores.local.store import LocalSecretStore
-        from services.master_keys import credentials_url, master_key_source
+        from services.wiring.credentials import credential_use_cases
 
-        source = master_key_source(self._settings)
-        engine = open_engine(credentials_url(self._settings))
-        self._stack.push_async_callback(engine.dispose)
-        await migrate(engine)
-        store = await LocalSecretStore.open(engine, source)
-        self._manager = CredentialManager(CachedSecretStore(store))
-        return CredentialServicer(self._manager)
+        connections = RegistryConnections(self._registry, own_name())
+        cases = await credential_use_cases(self._settings, connections, self._known, self._stack)
+        self._manager = cases.manager
+        return CredentialServicer(cases.manager, cases.connecting, cases.upkeep)
 
     async def _add_registry(self) -> RegistryServicer:
         from registry.stores.sql.definitions import SqlDefinitionStore
@@ -196,7 +197,7 @@ class Assembly:
         from executor.sender import AiohttpSender
 
         settings = self._settings
-        directory = CachedDirectory(self._directory())
+        directory = CachedDirectory(self._registry())
         self._changed.append(directory.forget)
         sender = AiohttpSender(EgressPolicy(settings.egress_allow), self._executor_limits())
         self._stack.push_async_callback(sender.close)
@@ -221,10 +222,14 @@ class Assembly:
         return self._transforms or TransformsClient(self._peer("transformer"))
 
     def _vault(self) -> CredentialManager | CredentialsClient:
-        return self._manager or CredentialsClient(self._peer("credentials"))
+        return self._manager or CredentialsClient(self._peer("credentials"), self._known)
 
-    def _directory(self) -> Directory:
-        return self._instances or RegistryClient(self._peer("registry"))
+    def _registry(self) -> Instances | RegistryClient:
+        if self._instances is not None:
+            return self._instances
+        if self._registry_client is None:
+            self._registry_client = RegistryClient(self._peer("registry"))
+        return self._registry_client
 
     def _peer(self, name: str) -> Peer:
         remote = Remote({DESCRIPTORS[name]: self._channels[name]})
@@ -237,7 +242,7 @@ async def migrated(settings: Settings) -> None:
     from credentials.stores.local.migrate import migrate as migrate_credentials
     from registry.stores.sql.engine import open_engine as open_registry
     from registry.stores.sql.migrate import migrate as migrate_registry
-    from services.master_keys import credentials_url, master_key_source
+    from services.wiring.master_keys import credentials_url, master_key_source
 
     master_key_source(settings)  # else the first start would take the database for an older one
     for engine, migrate in (
