@@ -58,6 +58,7 @@ class _Chain:
         # In this order: a chain that grows meanwhile is ahead of its head, never behind.
         mark = self._mark()
         numbers = self._numbers()
+        first = 1
         checked = CheckedFile(Path(_head(self._directory, self._slot)), 0, 0, GENESIS)
         for number in numbers:
             path = self._directory / file_name(self._slot, number)
@@ -65,7 +66,10 @@ class _Chain:
             checked = _checked(path, number, after, mark)
             if checked.unfinished and (number != numbers[-1] or checked.head.n < mark.head.n):
                 raise broken("is no entry of an audit log", str(path), checked.entries + 1)
+            first = checked.first if number == numbers[0] else first
             yield checked
+        if mark != Mark(GENESIS) and mark.head.n < first:
+            raise broken("speaks of no entry that is there", _head(self._directory, self._slot), 1)
         if checked.head.n < mark.head.n:
             what = f"is missing, and all up to entry {mark.head.n}"
             raise broken(what, str(checked.path), checked.entries + 1)
