@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
 from services.runtime.identity import KeyRing
 from services.runtime.interceptors import Endpoint, chain, deadline, errors, identity
+from services.runtime.masking import Mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +34,19 @@ def path(method: MethodDescriptor) -> str:
     return f"/{method.containing_service.full_name}/{method.name}"
 
 
-def endpoints(services: Iterable[Service], keys: KeyRing) -> Mapping[str, Endpoint]:
-    """Answer each rpc's endpoint, interceptors and all; a servicer must have every rpc."""
+def endpoints(
+    services: Iterable[Service], keys: KeyRing, mask: Mask = str
+) -> Mapping[str, Endpoint]:
+    """Answer each rpc's endpoint, interceptors and all; a servicer must have every rpc.
+
+    `mask` goes over the texts of errors.
+    """
     table: dict[str, Endpoint] = {}
     for service in services:
         service_only = frozenset(
             path(method) for method in service.methods() if method.name in service.service_only
         )
-        guards = (errors, deadline, identity(keys, service_only))
+        guards = (partial(errors, mask=mask), deadline, identity(keys, service_only))
         for method in service.methods():
             table[path(method)] = chain(getattr(service.servicer, method.name), *guards)
     return table

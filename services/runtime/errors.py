@@ -25,6 +25,7 @@ from protos.integration.v1.error_reason_pb2 import ErrorDetail
 from protos.integration.v1.json_pb2 import Json
 from services.runtime import trimming
 from services.runtime.identity import PermissionDenied, Unauthenticated
+from services.runtime.masking import Mask, masked
 
 DOMAIN = "integration.v1"
 Reason = ErrorDetail.Reason
@@ -195,18 +196,18 @@ def is_ours(error: BaseException) -> bool:
     return isinstance(error, PeerFailed) or reason_of(error) is not None
 
 
-def to_status(error: Exception, request_id: str = "") -> Status:
+def to_status(error: Exception, request_id: str = "", mask: Mask = str) -> Status:
     """Turn an error into what goes over the wire; an accident shows nothing but an error id.
 
-    Message and details are cut where they would be too long for a client to receive.
+    Message and details are masked, and cut where they would be too long for a client to receive.
     """
     if isinstance(error, PeerFailed):
         return error.status
     reason = reason_of(error)
     if reason is None:
         return _accident(request_id)
-    details = getattr(error, "details", {})
-    status = _status(reason, kind_of(type(error)), str(error), request_id)
+    details = masked(getattr(error, "details", {}), mask)
+    status = _status(reason, kind_of(type(error)), mask(str(error)), request_id)
     _add(status, _detail(reason, details))
     wait = getattr(error, "retry_after_ms", None)
     if wait is not None:

@@ -16,6 +16,7 @@ from services.runtime.call import Call, current_call
 from services.runtime.dispatch import CallFailed
 from services.runtime.errors import OUR_TROUBLE, CallTimedOut, is_ours, kind_of, to_status
 from services.runtime.identity import KeyRing, PermissionDenied
+from services.runtime.masking import Mask
 
 Answering = Coroutine[Any, Any, Message]
 Endpoint = Callable[[Message, Call], Answering]
@@ -34,8 +35,8 @@ def chain(endpoint: Endpoint, *interceptors: Interceptor) -> Endpoint:
     return endpoint
 
 
-def errors(endpoint: Endpoint) -> Endpoint:
-    """Turn every error into a status; what is not ours is logged and shown as an error id only."""
+def errors(endpoint: Endpoint, mask: Mask = str) -> Endpoint:
+    """Turn every error into a masked status; what is not ours is logged and shown as an id only."""
 
     async def intercepted(request: Message, call: Call) -> Message:
         call.request_id = call.metadata.get("x-request-id") or secrets.token_hex(8)
@@ -44,13 +45,13 @@ def errors(endpoint: Endpoint) -> Endpoint:
         except CallFailed:
             raise
         except Exception as error:
-            raise _failed(error, call) from error
+            raise _failed(error, call, mask) from error
 
     return intercepted
 
 
-def _failed(error: Exception, call: Call) -> CallFailed:
-    status = to_status(error, call.request_id)
+def _failed(error: Exception, call: Call, mask: Mask) -> CallFailed:
+    status = to_status(error, call.request_id, mask)
     facts = {"method": call.method, "request_id": call.request_id, "tenant": call.tenant}
     if not is_ours(error):
         log.error("call broke: %s", status.message, exc_info=error, extra=facts)

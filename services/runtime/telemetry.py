@@ -8,13 +8,11 @@ way of a library's error, say, it is found by its value and masked.
 import json
 import logging
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from credentials.live_secrets import LiveSecrets
-
-Mask = Callable[[str], str]
+from services.runtime.masking import Mask, masked
 
 # What every record has; whatever else one has was given as `extra`.
 _STANDARD: Final = frozenset((*vars(logging.makeLogRecord({})), "message", "asctime"))
@@ -52,25 +50,9 @@ class JsonLines(logging.Formatter):
             "timestamp": _time(record),
             "level": record.levelname.lower(),
             "logger": record.name,
-            **self._masked(facts),
+            **masked(facts, self._mask),  # one by one: as a whole it might be JSON no more
         }
         return json.dumps(line, default=lambda thing: self._mask(str(thing)))
-
-    def _masked(self, value: Any) -> Any:
-        """Mask the texts in a value one by one: masked as a whole, it might be JSON no more."""
-        match value:
-            case str():
-                return self._mask(value)
-            case dict():
-                return {self._mask(str(name)): self._masked(fact) for name, fact in value.items()}
-            case list() | tuple():
-                return [self._masked(item) for item in value]
-            case int() | float():
-                written = str(value)
-                masked = self._mask(written)
-                return value if masked == written else masked
-            case _:
-                return value
 
 
 class TextLines(logging.Formatter):
