@@ -82,6 +82,14 @@ def migrate(_: argparse.Namespace, settings: Settings) -> int:
     return migrate_databases(settings)
 
 
+def verify_audit(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Check that nobody has changed, cut or reordered the audit log."""
+    from services.audit_commands import verify  # noqa: PLC0415 - as above
+
+    directory = arguments.dir or settings.audit_dir or settings.data_dir / "audit"
+    return verify(directory, as_json=arguments.json)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="integration-service",
@@ -101,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     keys = _command(commands, "keys", make_keys, "make the key files that are missing")
     _add_rotate(keys.add_subparsers(metavar="COMMAND"))
     _command(commands, "migrate", migrate, "bring the databases to this release's schema")
+    _add_audit(commands)
     return parser
 
 
@@ -116,6 +125,27 @@ def _add_rotate(
         default=None,
         help="only make a new master key in FILE and say how to bring it in, for keys that come "
         "from a setting or a command",
+    )
+
+
+def _add_audit(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+) -> None:
+    text = "look after the audit log"
+    audit = commands.add_parser("audit", help=text, description=f"{text.capitalize()}.")
+    text = "check that the audit log is as it was written"
+    command = _command(
+        audit.add_subparsers(required=True, metavar="COMMAND"), "verify", verify_audit, text
+    )
+    command.add_argument(
+        "--dir",
+        type=Path,
+        metavar="PATH",
+        default=None,
+        help="where it is, if not where the settings say",
+    )
+    command.add_argument(
+        "--json", action="store_true", default=False, help="answer in JSON, for machines"
     )
 
 
