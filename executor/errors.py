@@ -12,10 +12,12 @@ ExecutorError
 ├── DeadlinePassed            the time is up; says in which phase
 ├── CredentialsRefused        the upstream refused our credentials
 ├── UpstreamFailed            the upstream answered with an error, or with something unreadable
+│   └── UpstreamUntrusted     its certificate is not trusted: nothing was sent
 └── Postponed                 waiting helps; the upstream may have said how long
     ├── InstanceChanging      config and credentials are being written this moment
     ├── UpstreamRateLimited   the upstream's limit is used up
-    └── UpstreamUnavailable   the upstream could not be reached, or is down for the moment
+    └── UpstreamUnavailable   the upstream broke off, or is down for the moment
+        └── UpstreamUnreachable  there was no connection to it: nothing was sent
 
 Errors of the ports (no such instance, no credentials, a script that threw) pass through.
 """
@@ -69,11 +71,15 @@ class DeadlinePassed(ExecutorError):
 
 
 class CredentialsRefused(ExecutorError):
-    """The upstream refused our credentials. Details: statusCode, response?."""
+    """The upstream refused our credentials. Details: statusCode, response?; host in TLS."""
 
 
 class UpstreamFailed(ExecutorError):
     """The upstream answered with an error or unreadably. Details: statusCode?, response?."""
+
+
+class UpstreamUntrusted(UpstreamFailed):
+    """The upstream's certificate is not trusted, and nothing was sent. Details: host."""
 
 
 class Postponed(ExecutorError):
@@ -98,3 +104,7 @@ class UpstreamRateLimited(Postponed):
 
 class UpstreamUnavailable(Postponed):
     """The upstream is away for now. Details: host or statusCode, response?, retryAfterMs?."""
+
+
+class UpstreamUnreachable(UpstreamUnavailable):
+    """No connection came about, and nothing was sent. Details: host."""

@@ -12,7 +12,7 @@ from time import monotonic
 
 from msgspec import Struct
 
-from credentials.model import Authorization, OutgoingRequest
+from credentials.model import Authorization, AuthScheme, OutgoingRequest
 from executor.arguments import Arguments, prepare, too_large
 from executor.endpoint import Endpoint, Endpoints
 from executor.errors import DeadlinePassed, InstanceChanging, ResultMismatch
@@ -20,10 +20,10 @@ from executor.model import Execution, ExecutorLimits, HttpRequest, HttpResponse,
 from executor.plan import Plan
 from executor.ports import Authorizer, RefreshableDirectory, Sender, Transforms
 from executor.request import authorized, bind
-from executor.response import facts, judge, read
+from executor.response import Shown, facts, judge, read, refuses
 from registry.model import Problem
 
-NO_AUTHORIZATION = Authorization()
+NOTHING_SHOWN: Shown = ()
 NO_CONTEXT = b"{}"
 CHANGE_MS = 200
 
@@ -45,12 +45,14 @@ class _Progress(Struct):
     """Where a call is in its time. `started` and `ends_at` are monotonic seconds.
 
     `asked` are the seconds that the caller gives, infinitely many when it set no deadline.
+    `renewed` says that a refused authorization was asked for again, which is done once per call.
     """
 
     asked: float
     started: float
     ends_at: float
     phase: str = "resolve"
+    renewed: bool = False
 
     def passed(self) -> DeadlinePassed:
         allowed = round((self.ends_at - self.started) * 1000)
@@ -154,23 +156,13 @@ class Executor:
         progress.phase = "validate"
         arguments = prepare(plan, call, self.limits.max_request_bytes)
         run = _Run(call, progress, endpoint, arguments, self.seeds())
-        request, authorization = await self._bind(run), NO_AUTHORIZATION
-        if plan.scheme is not None:
-            progress.phase = "authorize"
-            granted = await self.authorizer.authorize(
-                call.tenant,
-                call.instance_id,
-                plan.scheme,
-                OutgoingRequest(request.method, request.url),
-                target.instance.credentials_version,
-            )
-            if granted is None:
-                raise _changing()
-            authorization = granted
-            request = authorized(request, authorization)
-        response = await self.sender.send(request, progress.enter("send"))
-        judge(response, authorization, self.clock)
-        data, value = read(response, authorization)
+        request, shown = await self._bind(run), NOTHING_SHOWN
+        if plan.scheme is None:
+            response = await self.sender.send(request, progress.enter("send"))
+        else:
+            response, shown = await self._exchange(run, plan.scheme, request)
+        judge(response, shown, self.clock)
+        data, value = read(response, shown)
         check, script = plan.result, plan.response
         if script is None:
             problems = check.problems(value) if check else ()
@@ -182,6 +174,46 @@ class Executor:
         if problems and plan.strict:
             raise _mismatch(plan, problems)
         return Execution(data, problems)
+
+    async def _exchange(
+        self, run: _Run, scheme: AuthScheme, request: HttpRequest
+    ) -> tuple[HttpResponse, Shown]:
+        """Send the request with its authorization, and once more with a newer one if it is refused.
+
+        What was refused was not done, so it may be sent again whatever its verb.
+        """
+        first = await self._authorize(run, scheme, request)
+        response = await self._send(run, request, first)
+        if not first.generation or run.progress.renewed or not refuses(response):
+            return response, (first,)
+        run.progress.renewed = True
+        second = await self._authorize(run, scheme, request, first.generation)
+        if second.generation == first.generation:
+            return response, (first,)
+        return await self._send(run, request, second), (first, second)
+
+    async def _authorize(
+        self, run: _Run, scheme: AuthScheme, request: HttpRequest, refused: int = 0
+    ) -> Authorization:
+        run.progress.phase = "authorize"
+        headers, body = (request.headers, request.body or b"") if scheme.signs else ((), b"")
+        authorization = await self.authorizer.authorize(
+            run.call.tenant,
+            run.call.instance_id,
+            scheme,
+            OutgoingRequest(request.method, request.url, headers, body, refused),
+            run.endpoint.target.instance.credentials_version,
+        )
+        if authorization is None:
+            raise _changing()
+        return authorization
+
+    async def _send(
+        self, run: _Run, request: HttpRequest, authorization: Authorization
+    ) -> HttpResponse:
+        return await self.sender.send(
+            authorized(request, authorization), run.progress.enter("send")
+        )
 
     async def _bind(self, run: _Run) -> HttpRequest:
         plan, arguments, limit = run.endpoint.plan, run.arguments, self.limits.max_request_bytes

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from msgspec import Struct
 
+from credentials.model import ClientCertificate
 from registry.model import Problem
 
 MEBIBYTE = 1024 * 1024
@@ -35,13 +36,17 @@ class MethodCall(Struct, frozen=True):
 class HttpRequest(Struct, frozen=True):
     """A request as it goes out. Never printed: it carries credentials.
 
-    `url` is ASCII and percent-encoded; it is sent byte for byte.
+    `url` is ASCII and percent-encoded; it is sent byte for byte. `certificate` is what we show in
+    TLS. `connect_timeout` in seconds bounds all that comes before the first byte is sent, where
+    that has a limit of its own.
     """
 
     method: str
     url: str
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
+    certificate: ClientCertificate | None = None
+    connect_timeout: float | None = None
 
     def __repr__(self) -> str:
         return f"HttpRequest({self.method} {self.url.partition('?')[0]})"

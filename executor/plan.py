@@ -11,6 +11,7 @@ from executor.json_text import dump
 from executor.lru import LeastRecentlyUsed
 from executor.path import has_dot_segments
 from executor.schema_check import SchemaCheck
+from executor.schemes import scheme_of
 from executor.template import CONFIG_PREFIX, Template, TemplateError, parse, split_query
 from registry.model import Definition, Method, Schema
 
@@ -126,7 +127,7 @@ def make_plan(definition: Definition, method: Method, user_agent: str) -> Plan:
         defaults=defaults_of(method.param_schema),
         request=_script(method.request_transform),
         response=_script(method.response_transform),
-        scheme=_scheme(definition),
+        scheme=scheme_of(definition),
         timeout=None if method.timeout_ms is None else method.timeout_ms / 1000,
         method_json=dump(method.name),
     )
@@ -199,17 +200,6 @@ def takes_context(source: str) -> bool:
     """
     clues = _CONTEXT_CLUES.findall(source)
     return clues != ["transform"] or not _ONE_ARGUMENT.search(source)
-
-
-def _scheme(definition: Definition) -> AuthScheme | None:
-    if definition.auth_type == "none":
-        return None
-    auth = definition.auth
-    if auth.location == "header":
-        check_name(auth.name)
-    return AuthScheme(
-        definition.auth_type, auth.location, auth.name, auth.prefix, auth.field, auth.username_field
-    )
 
 
 def _unusable(place: str, method: Method, reason: object) -> MethodNotCallable:

@@ -39,6 +39,10 @@ class Authorizer(Protocol):
     ) -> Authorization | None:
         """Answer what to add to this request; raises the errors of credentials.
 
+        Its headers and its body are there when `scheme.signs`. Its `refused` is the generation of
+        the authorization that the upstream has just refused; the same one is answered again when
+        there is no other.
+
         None when the instance's record is no longer, or not yet, of this `version`: then its
         secrets are not meant for what the caller knows of the instance.
         """
@@ -63,7 +67,9 @@ class Sender(Protocol):
         """Send the request once, follow no redirect, and answer whatever status came.
 
         `timeout` in seconds bounds the whole exchange. Raises `EgressDenied`, `DeadlinePassed`,
-        `ResponseTooLarge`, `UpstreamFailed` for an answer that is no HTTP, and
-        `UpstreamUnavailable` where no whole answer came.
+        `ResponseTooLarge`, `MethodNotCallable` for a URL or a client certificate that cannot be
+        used, `CredentialsRefused` where that certificate is refused, `UpstreamUntrusted` and
+        `UpstreamUnreachable` where nothing was sent, `UpstreamFailed` for an answer that is no
+        HTTP, and `UpstreamUnavailable` where no whole answer came.
         """
         ...

@@ -12,14 +12,17 @@ from credentials.model import Authorization
 MASK = "***"
 SHORTEST = 4  # what is shorter guards nothing, and masking it would wreck the text
 
+_AWS = "AWS4-HMAC-SHA256 "
+
 
 class Redaction:
-    """Masks the secrets of one authorization wherever they stand in a text, in any common form."""
+    """Masks the secrets of authorizations wherever they stand in a text, in any common form."""
 
     __slots__ = ("_forms",)
 
-    def __init__(self, authorization: Authorization) -> None:
-        secrets = {secret for secret in _secrets(authorization) if len(secret) >= SHORTEST}
+    def __init__(self, *authorizations: Authorization) -> None:
+        found = (secret for shown in authorizations for secret in _secrets(shown))
+        secrets = {secret for secret in found if len(secret) >= SHORTEST}
         forms = {form for secret in secrets for form in _forms(secret)}
         self._forms = sorted(forms, key=len, reverse=True)
 
@@ -50,26 +53,32 @@ class Redaction:
 
 
 def _secrets(authorization: Authorization) -> Iterable[str]:
-    """Take the values apart: `Basic dXNlcjpwdw==` is also `dXNlcjpwdw==`, `user:pw` and `pw`."""
+    """Take the values apart: what is echoed may be one word of them, or what a word encodes."""
     for _, value in (*authorization.headers, *authorization.query):
         yield value
+        if value.startswith(_AWS):
+            # The rest is no secret, and what AWS answers is of no use without it.
+            yield value.rpartition("Signature=")[2]
+            continue
+        yield value.partition(" ")[2]
         for word in value.replace(",", " ").replace(";", " ").split():
-            yield word.strip('"')
-            _, _, assigned = word.partition("=")
-            yield assigned.strip('"')
-        scheme, _, rest = value.partition(" ")
-        yield rest
-        if scheme.lower() == "basic":
-            user_and_password = _decoded(rest)
-            yield user_and_password
-            yield user_and_password.partition(":")[2]
+            yield from _parts(word.strip('"'))
+
+
+def _parts(word: str) -> Iterable[str]:
+    """Take a word apart: `dXNlcjpwdw==` is also `user:pw` and `pw`, `token=x` is also `x`."""
+    for text in (word, _decoded(word)):
+        yield text
+        yield text.partition("=")[2].strip('"')
+        yield text.partition(":")[2]
 
 
 def _decoded(text: str) -> str:
     try:
-        return b64decode(text, validate=True).decode()
+        decoded = b64decode(text, validate=True).decode()
     except ValueError:
         return ""
+    return decoded if decoded.isprintable() else ""
 
 
 def _forms(secret: str) -> Iterable[str]:

@@ -76,7 +76,7 @@ def authorized(request: HttpRequest, authorization: Authorization) -> HttpReques
     if authorization.query:
         url += ("&" if "?" in url else "?") + encode_pairs(authorization.query)
     headers = override(request.headers, authorization.headers)
-    return HttpRequest(request.method, url, headers, request.body)
+    return HttpRequest(request.method, url, headers, request.body, authorization.certificate)
 
 
 def encode_pairs(pairs: Iterable[tuple[str, str]], escape: Callable[[str], str] = encode) -> str:

@@ -28,6 +28,7 @@ REDIRECTION = 3
 NULL = b"null"
 
 Outcome = type[ExecutorError] | None
+Shown = tuple[Authorization, ...]
 
 OUTCOMES: Mapping[int, Outcome] = MappingProxyType(
     {
@@ -55,19 +56,25 @@ _UTF8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 _BOM = b"\xef\xbb\xbf"
 
 
-def judge(
-    response: HttpResponse, authorization: Authorization, clock: Callable[[], datetime]
-) -> None:
-    """Return for a success; else raise what the status stands for, quoting the scrubbed answer."""
+def refuses(response: HttpResponse) -> bool:
+    """Tell whether the answer means that our credentials are not, or no longer, good."""
+    return OUTCOMES.get(response.status) is CredentialsRefused
+
+
+def judge(response: HttpResponse, shown: Shown, clock: Callable[[], datetime]) -> None:
+    """Return for a success; else raise what the status stands for, quoting the scrubbed answer.
+
+    `shown` are the authorizations whose secrets the answer may hold.
+    """
     status = response.status
     outcome = OUTCOMES.get(status, CLASSES.get(status // 100, UpstreamFailed))
     if outcome is None:
         return
     message = f"{MESSAGES[outcome]} ({status})"
-    details = {"statusCode": status, **_quotation(response, authorization)}
+    details = {"statusCode": status, **_quotation(response, shown)}
     if status // 100 == REDIRECTION:
         location = response.header("location") or ""
-        where = Redaction(authorization).text(location.partition("?")[0].partition("#")[0])
+        where = Redaction(*shown).text(location.partition("?")[0].partition("#")[0])
         message = f"the upstream points elsewhere ({status}), and redirects are not followed"
         details["location"] = _without_userinfo(where)
     if issubclass(outcome, Postponed):
@@ -76,7 +83,7 @@ def judge(
     raise outcome(message, **details)
 
 
-def read(response: HttpResponse, authorization: Authorization) -> tuple[bytes, Any]:
+def read(response: HttpResponse, shown: Shown) -> tuple[bytes, Any]:
     """Answer the JSON text of a success, its bytes as they came, and the value parsed from it.
 
     An empty answer is `null`.
@@ -91,7 +98,7 @@ def read(response: HttpResponse, authorization: Authorization) -> tuple[bytes, A
         raise UpstreamFailed(
             f"the upstream answered {media_type} where JSON was expected",
             statusCode=response.status,
-            **_quotation(response, authorization),
+            **_quotation(response, shown),
         )
     try:
         if charset not in _UTF8:
@@ -101,7 +108,7 @@ def read(response: HttpResponse, authorization: Authorization) -> tuple[bytes, A
         raise UpstreamFailed(
             f"the upstream's answer is no valid JSON: {error}",
             statusCode=response.status,
-            **_quotation(response, authorization),
+            **_quotation(response, shown),
         ) from None
 
 
@@ -128,10 +135,10 @@ def _utf8(body: bytes, charset: str) -> bytes:
         raise ValueError(f"the charset {charset} is not known") from None
 
 
-def _quotation(response: HttpResponse, authorization: Authorization) -> dict[str, object]:
+def _quotation(response: HttpResponse, shown: Shown) -> dict[str, object]:
     if not response.body:
         return {}
-    redaction = Redaction(authorization)
+    redaction = Redaction(*shown)
     if len(response.body) <= QUOTED:
         try:
             return {"response": redaction.value(orjson.loads(response.body))}

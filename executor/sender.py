@@ -2,6 +2,7 @@
 
 import errno
 import socket
+import ssl
 from collections.abc import Mapping
 from functools import lru_cache
 from io import BytesIO
@@ -12,8 +13,11 @@ import aiohttp
 from aiohttp.http_exceptions import ContentEncodingError
 from yarl import URL
 
+from credentials.model import ClientCertificate
+from executor.certificates import ClientContexts, refused_certificate
 from executor.egress import EgressPolicy
 from executor.errors import (
+    CredentialsRefused,
     DeadlinePassed,
     EgressDenied,
     ExecutorError,
@@ -21,6 +25,8 @@ from executor.errors import (
     ResponseTooLarge,
     UpstreamFailed,
     UpstreamUnavailable,
+    UpstreamUnreachable,
+    UpstreamUntrusted,
 )
 from executor.model import MEBIBYTE, ExecutorLimits, HttpRequest, HttpResponse
 
@@ -37,12 +43,13 @@ CAUSES: Mapping[type[BaseException], tuple[type[ExecutorError], str]] = MappingP
     {
         aiohttp.InvalidURL: (MethodNotCallable, "the address is no valid URL"),
         aiohttp.ClientConnectorCertificateError: (
-            UpstreamFailed,
+            UpstreamUntrusted,
             "the upstream's certificate is not trusted",
         ),
-        aiohttp.ClientConnectorDNSError: (UpstreamUnavailable, "the upstream's name is not known"),
-        aiohttp.ClientConnectorSSLError: (UpstreamUnavailable, "TLS could not be agreed on"),
-        aiohttp.ClientConnectorError: (UpstreamUnavailable, "the upstream cannot be reached"),
+        aiohttp.ClientConnectorDNSError: (UpstreamUnreachable, "the upstream's name is not known"),
+        aiohttp.ClientConnectorSSLError: (UpstreamUnreachable, "TLS could not be agreed on"),
+        aiohttp.ClientConnectorError: (UpstreamUnreachable, "the upstream cannot be reached"),
+        aiohttp.ConnectionTimeoutError: (UpstreamUnreachable, "the upstream takes no connection"),
         aiohttp.ClientConnectionError: (UpstreamUnavailable, "the upstream broke the connection"),
         ContentEncodingError: (UpstreamFailed, "the upstream's answer cannot be unpacked"),
         aiohttp.ClientPayloadError: (UpstreamUnavailable, "the upstream's answer broke off"),
@@ -71,11 +78,12 @@ class AiohttpSender:
         self._policy = policy
         self._limit = limits.max_response_bytes
         self._session: aiohttp.ClientSession | None = None
+        self._contexts = ClientContexts()
 
     async def send(self, request: HttpRequest, timeout: float) -> HttpResponse:
         """Send the request once; see `executor.ports.Sender`."""
         session = self._session or self._open()
-        url, body = request.url, request.body
+        url, body, certificate = request.url, request.body, request.certificate
         # A URL with a query is not kept: it may hold a key. A large body goes as a file, which
         # aiohttp writes piece by piece.
         try:
@@ -85,10 +93,15 @@ class AiohttpSender:
                 data=body if body is None or len(body) <= MEBIBYTE else BytesIO(body),
                 headers=request.headers,
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=None),
+                timeout=aiohttp.ClientTimeout(
+                    total=timeout, connect=request.connect_timeout, sock_connect=None
+                ),
+                ssl=True if certificate is None else await self._context(url, certificate),
             ) as response:
                 content = await self._read(response)
                 return HttpResponse(response.status, tuple(response.headers.items()), content)
+        except aiohttp.ConnectionTimeoutError as error:
+            raise _translated(error, urlsplit(url).netloc) from None
         except TimeoutError:
             raise DeadlinePassed(
                 "the deadline passed while the upstream was answering",
@@ -96,7 +109,15 @@ class AiohttpSender:
                 timeoutMs=round(timeout * 1000),
             ) from None
         except (aiohttp.ClientError, OSError) as error:
-            raise _translated(error, urlsplit(request.url).netloc) from error
+            raise _translated(error, urlsplit(url).netloc) from error
+
+    async def _context(self, url: str, certificate: ClientCertificate) -> ssl.SSLContext:
+        if not url.startswith("https:"):
+            raise MethodNotCallable(
+                "a client certificate can be shown to servers of https:// only",
+                place="clientCertificate",
+            )
+        return await self._contexts.of(certificate)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -175,6 +196,10 @@ def _translated(error: BaseException, host: str) -> ExecutorError:
             "an operator can open its network",
             host=host,
             address=address,
+        )
+    if refused_certificate(error):
+        return CredentialsRefused(
+            f"the upstream refuses our client certificate, or asks for one ({host})", host=host
         )
     # An answer that cannot be unpacked comes as one that broke off.
     kind = type(error.__cause__ if isinstance(error.__cause__, ContentEncodingError) else error)

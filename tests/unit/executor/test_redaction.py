@@ -96,7 +96,7 @@ def test_no_quotation_holds_a_secret(
     body = orjson.dumps({"message": text, secret: [text]}) if kind == "json" else text.encode()
     authorization = Authorization((("Authorization", f"Bearer {secret}"),))
     with pytest.raises(ExecutorError) as caught:
-        judge(HttpResponse(400, (), body), authorization, fixed_clock)
+        judge(HttpResponse(400, (), body), (authorization,), fixed_clock)
     assert not mentions(caught.value.details["response"], secret)
 
 
@@ -106,7 +106,7 @@ def test_a_secret_across_the_cut_is_not_shown_in_part(secret: str, padding: int)
     body = ("-" * padding + secret + "-" * QUOTED).encode()
     authorization = Authorization((("X-Key", secret),))
     with pytest.raises(ExecutorError) as caught:
-        judge(HttpResponse(400, (), body), authorization, fixed_clock)
+        judge(HttpResponse(400, (), body), (authorization,), fixed_clock)
     quoted = caught.value.details["response"]
     assert isinstance(quoted, str)
     assert set(quoted) <= set("-*…")
@@ -120,7 +120,7 @@ def test_a_secret_that_comes_again_and_again_is_never_shown_in_part(
     body = ("-" * padding + f"{secret} " * times).encode()
     authorization = Authorization((("X-Key", secret),))
     with pytest.raises(ExecutorError) as caught:
-        judge(HttpResponse(400, (), body), authorization, fixed_clock)
+        judge(HttpResponse(400, (), body), (authorization,), fixed_clock)
     quoted = caught.value.details["response"]
     assert isinstance(quoted, str)
     assert set(quoted) <= set("-* …")

@@ -31,7 +31,7 @@ SPECIAL = {
 def judged(response: HttpResponse) -> ExecutorError:
     """Answer the error that a response is judged to be."""
     with pytest.raises(ExecutorError) as caught:
-        judge(response, KEY, fixed_clock)
+        judge(response, (KEY,), fixed_clock)
     json.dumps(caught.value.details)
     return caught.value
 
@@ -39,7 +39,7 @@ def judged(response: HttpResponse) -> ExecutorError:
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 206, 226, 299])
 def test_every_2xx_succeeds(status: int) -> None:
     """A success raises nothing."""
-    judge(HttpResponse(status), KEY, fixed_clock)
+    judge(HttpResponse(status), (KEY,), fixed_clock)
     assert status // 100 in CLASSES
 
 
@@ -125,7 +125,7 @@ def test_json_is_read_as_it_came(content_type: str | None) -> None:
     """The bytes of a JSON answer stay as they are, numbers included."""
     headers = () if content_type is None else (("CONTENT-TYPE", content_type),)
     body = b' {"n": 9007199254740993, "x":1.0 }\n'
-    data, value = read(HttpResponse(200, headers, body), KEY)
+    data, value = read(HttpResponse(200, headers, body), (KEY,))
     assert data == body
     assert value == {"n": 9007199254740993, "x": 1.0}
 
@@ -142,12 +142,12 @@ def test_json_is_read_as_it_came(content_type: str | None) -> None:
 )
 def test_an_empty_success_is_null(response: HttpResponse) -> None:
     """No content is the result null, whatever its type says."""
-    assert read(response, KEY) == (b"null", None)
+    assert read(response, (KEY,)) == (b"null", None)
 
 
 def test_a_byte_order_mark_is_taken_off() -> None:
     """JSON behind a BOM is read."""
-    assert read(HttpResponse(200, (), b"\xef\xbb\xbf[1.0]"), KEY)[0] == b"[1.0]"
+    assert read(HttpResponse(200, (), b"\xef\xbb\xbf[1.0]"), (KEY,))[0] == b"[1.0]"
 
 
 def test_another_charset_is_understood() -> None:
@@ -155,7 +155,7 @@ def test_another_charset_is_understood() -> None:
     response = HttpResponse(
         200, (("Content-Type", "application/json; charset=ISO-8859-1"),), '"é"'.encode("latin-1")
     )
-    assert read(response, KEY)[0] == '"é"'.encode()
+    assert read(response, (KEY,))[0] == '"é"'.encode()
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_another_charset_is_understood() -> None:
 def test_what_is_no_json_is_a_failure(content_type: str, body: bytes, words: str) -> None:
     """The error says what came instead, and quotes its beginning without secrets."""
     with pytest.raises(UpstreamFailed, match=words) as caught:
-        read(HttpResponse(200, (("Content-Type", content_type),), body), KEY)
+        read(HttpResponse(200, (("Content-Type", content_type),), body), (KEY,))
     assert caught.value.details["statusCode"] == 200
     assert "topsecret" not in repr(caught.value.details)
     assert caught.value.details["response"]
