@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import resource
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
@@ -45,9 +46,21 @@ class Running:
 
 def run(settings: Settings, names: Collection[str]) -> int:
     """Serve until SIGTERM or SIGINT; answers the exit code."""
+    _stop_core_dumps()
     secrets = LiveSecrets()
-    telemetry.configure(settings.log_level, settings.log_format)
+    telemetry.configure(settings.log_level, settings.log_format, secrets)
     return _told(lambda: uvloop.run(_serve(settings, names, secrets)))
+
+
+def _stop_core_dumps() -> None:
+    """Keep the secrets in memory out of files.
+
+    A limit of 0 stops dumps to files only, one of 1 also those that are piped to a program: Linux,
+    fs/coredump.c.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    limit = 0 if most == 0 else 1
+    resource.setrlimit(resource.RLIMIT_CORE, (limit, limit))
 
 
 def migrate_databases(settings: Settings) -> int:
@@ -78,7 +91,8 @@ async def running(
 ) -> AsyncIterator[Running]:
     """Run the named parts; on leaving, refuse new calls, let running ones finish, and let go.
 
-    `secrets` are told every secret that is used. Raises `InvalidSettings` for what cannot be started as it is set.
+    `secrets` are told every secret that is used. Raises `InvalidSettings` for what cannot be
+    started as it is set.
     """
     make_data_dir(settings)
     keys = load_keys(settings)

@@ -6,16 +6,16 @@ problem is named at once. A variable wins over the file, a flag of `serve` over 
 
 import dataclasses
 import difflib
-import ipaddress
 import os
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from services.setting_values import CONVERTERS, IpNetwork
+
 PREFIX = "INTEGRATION_"
-IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class InvalidSettings(Exception):
@@ -188,58 +188,6 @@ def _converted(name: str, value: object) -> object:
         )
     return CONVERTERS[spec.type](value)
 
-
-def _path(value: object) -> Path:
-    return Path(str(value)).expanduser()
-
-
-def _whole(value: object) -> int:
-    try:
-        number = int(str(value))
-    except ValueError:
-        raise ValueError(f"must be a whole number, not {value!r}") from None
-    if number <= 0:
-        raise ValueError(f"must be above 0, not {number}")
-    return number
-
-
-def _seconds(value: object) -> float:
-    try:
-        number = float(str(value))
-    except ValueError:
-        raise ValueError(f"must be a number of seconds, not {value!r}") from None
-    if not 0 <= number < float("inf"):
-        raise ValueError(f"must be 0 or more, not {number}")
-    return number
-
-
-def _flag(value: object) -> bool:
-    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-    word = str(value).lower()
-    if word not in words:
-        raise ValueError(f"must be true or false, not {value!r}")
-    return words[word]
-
-
-def _words(value: object) -> tuple[str, ...]:
-    return tuple(map(str, value)) if isinstance(value, list) else tuple(shlex.split(str(value)))
-
-
-def _networks(value: object) -> tuple[IpNetwork, ...]:
-    parts = value if isinstance(value, list) else str(value).split(",")
-    return tuple(ipaddress.ip_network(str(part).strip()) for part in parts if str(part).strip())
-
-
-CONVERTERS: dict[object, Callable[[object], object]] = {
-    str: str,
-    int: _whole,
-    float: _seconds,
-    bool: _flag,
-    Path: _path,
-    Path | None: _path,
-    tuple[IpNetwork, ...]: _networks,
-    tuple[str, ...]: _words,
-}
 
 DATABASES = ("sqlite+aiosqlite://", "postgresql+asyncpg://")
 CHOICES = {

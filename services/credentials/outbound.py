@@ -1,7 +1,7 @@
 """The requests of OAuth 2, sent as guarded as those to APIs are."""
 
-from email.utils import parsedate_to_datetime
 import logging
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from credentials.errors import (

@@ -4,12 +4,11 @@ import dataclasses
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from credentials.connecting import Begun
 from credentials.errors import InvalidCredentials
 from credentials.model import (
     Authorization,
@@ -20,9 +19,12 @@ from credentials.model import (
     OutgoingRequest,
     Signing,
 )
-from credentials.upkeep import CredentialsStatus
 from protos.integration.v1 import credentials_service_pb2 as rpc
 from protos.integration.v1.json_pb2 import Json
+
+if TYPE_CHECKING:  # the executor's process needs none of what these import
+    from credentials.connecting import Begun
+    from credentials.upkeep import CredentialsStatus
 
 Message_ = TypeVar("Message_", bound=Message)
 Model = TypeVar("Model")
@@ -130,7 +132,7 @@ def authorization_model(message: rpc.AuthorizeResponse) -> Authorization | None:
     )
 
 
-def begun(model: Begun) -> rpc.StartOAuth2Response:
+def begun(model: "Begun") -> rpc.StartOAuth2Response:
     """Model → contract."""
     return rpc.StartOAuth2Response(
         authorization_url=model.authorization_url,
@@ -151,7 +153,7 @@ def callback(message: rpc.CompleteOAuth2Request) -> dict[str, Any]:
     return {**fields_model(message.parameters), **named}
 
 
-def status(instance_id: str, model: CredentialsStatus) -> rpc.CredentialsStatus:
+def status(instance_id: str, model: "CredentialsStatus") -> rpc.CredentialsStatus:
     """Model → contract."""
     return rpc.CredentialsStatus(
         instance_id=instance_id,

@@ -10,10 +10,10 @@ SQLAlchemy, aiohttp or wasmtime left out, it starts in half the time with a thir
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import grpc
 
-from credentials.manager import CredentialManager
 from executor.directory import CachedDirectory
 from executor.egress import EgressPolicy
 from executor.execute import Executor, own_name
@@ -28,8 +28,6 @@ from registry.definitions import Definitions
 from registry.instances import Instances
 from registry.ports import InstanceListener
 from services.credentials.client import CredentialsClient
-from services.credentials.connections import RegistryConnections
-from services.credentials.server import CredentialServicer
 from services.executor.server import ExecutorServicer
 from services.keys import Keys
 from services.registry.client import RegistryClient
@@ -46,6 +44,10 @@ from services.transformer.local import LocalTransforms
 from services.transformer.server import TransformerServicer
 from transformer.model import Limits
 from transformer.transform import Transformer
+
+if TYPE_CHECKING:
+    from credentials.manager import CredentialManager
+    from services.credentials.server import CredentialServicer
 
 # In an order in which each component comes after those it needs.
 DESCRIPTORS = {
@@ -170,7 +172,9 @@ class Assembly:
         self._transforms = LocalTransforms(transformer, clock.now)
         return TransformerServicer(transformer, clock.now)
 
-    async def _add_credentials(self) -> CredentialServicer:
+    async def _add_credentials(self) -> "CredentialServicer":
+        from services.credentials.connections import RegistryConnections
+        from services.credentials.server import CredentialServicer
         from services.wiring.credentials import credential_use_cases
 
         connections = RegistryConnections(self._registry, own_name())
@@ -221,7 +225,7 @@ class Assembly:
     def _scripts(self) -> LocalTransforms | TransformsClient:
         return self._transforms or TransformsClient(self._peer("transformer"))
 
-    def _vault(self) -> CredentialManager | CredentialsClient:
+    def _vault(self) -> "CredentialManager | CredentialsClient":
         return self._manager or CredentialsClient(self._peer("credentials"), self._known)
 
     def _registry(self) -> Instances | RegistryClient:

@@ -97,7 +97,8 @@ def _use_cases(
     parts: Parts, cached: CachedSecretStore, stack: AsyncExitStack
 ) -> CredentialUseCases:
     settler = Settler(parts)
-    proactive = Proactive(lambda tenant, id_: refresher.kick(tenant, id_), parts.now)
+    # Each knows the other: the lambda looks for the refresher when a token is due.
+    proactive = Proactive(lambda tenant, id_: refresher.kick(tenant, id_), parts.now)  # noqa: PLW0108
     refresher = Refresher(parts, settler, proactive.watch)
     ending = Ending(parts, settler)
     connecting = Connecting(parts)

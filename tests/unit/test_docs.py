@@ -56,11 +56,11 @@ class Credentials:
         _tenant: str,
         _instance_id: str,
         scheme: AuthScheme,
-        _request: OutgoingRequest,
+        request: OutgoingRequest,
         _version: int,
     ) -> Authorization:
         """Answer what to add to a request."""
-        return schemes.authorize(scheme, self._fields)
+        return schemes.authorize(scheme, self._fields, request, NOW)
 
 
 def examples() -> Iterator[Any]:
