@@ -1,10 +1,11 @@
 """Real OpenBao servers for the tests of the Vault store, on loopback."""
 
-import json
 import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,6 +30,7 @@ class Bao:
         self.address = f"http://127.0.0.1:{port}"
         self.token = token
         self.unseal_key = ""
+        self.namespace = ""  # that `ask` speaks of
         self._directory = directory
         self._command = [str(get_binary_path()), "server", *arguments]
         self._process: subprocess.Popen[bytes] | None = None
@@ -46,15 +48,16 @@ class Bao:
             "-dev-no-store-token",
         ]
         server = cls(directory, options, port, "root")
-        server.start()
-        server.wait_for(200)
-        server.set_up()
+        with server.stopped_on_failure():
+            server.start()
+            server.wait_for(200)
+            server.set_up()
         return server
 
     @classmethod
     def raft(cls, directory: Path) -> Self:
         """Start a server that keeps its data on disk, with one key to unseal it."""
-        port = free_port()
+        port, cluster = free_port(), f"127.0.0.1:{free_port()}"
         config = directory / "bao.hcl"
         config.write_text(
             f"""
@@ -65,22 +68,33 @@ class Bao:
             }}
             listener "tcp" {{
               address = "127.0.0.1:{port}"
-              cluster_address = "127.0.0.1:{free_port()}"
+              cluster_address = "{cluster}"
               tls_disable = true
             }}
             api_addr = "http://127.0.0.1:{port}"
+            cluster_addr = "http://{cluster}"
             """
         )
         (directory / "data").mkdir()
         server = cls(directory, [f"-config={config}"], port)
-        server.start()
-        server.wait_for(501)
-        keys = server.ask("PUT", "sys/init", {"secret_shares": 1, "secret_threshold": 1})
-        server.token = keys["root_token"]
-        server.unseal_key = keys["keys"][0]
-        server.unseal()
-        server.set_up()
+        with server.stopped_on_failure():
+            server.start()
+            server.wait_for(501)
+            keys = server.ask("PUT", "sys/init", {"secret_shares": 1, "secret_threshold": 1})
+            server.token = keys["root_token"]
+            server.unseal_key = keys["keys"][0]
+            server.unseal()
+            server.set_up()
         return server
+
+    @contextmanager
+    def stopped_on_failure(self) -> Iterator[None]:
+        """Leave no process behind when it does not come up."""
+        try:
+            yield
+        except BaseException:
+            self.stop()
+            raise
 
     def start(self) -> None:
         """Start the process; in a home of its own, so that nothing is left anywhere else."""
@@ -150,6 +164,8 @@ class Bao:
     ) -> Any:
         """Make a request as the administrator, or with another token; answer its JSON."""
         headers = {"X-Vault-Token": token or self.token}
+        if self.namespace:
+            headers["X-Vault-Namespace"] = self.namespace
         if wrap:
             headers["X-Vault-Wrap-TTL"] = str(wrap)
         url = f"{self.address}/v1/{path}"
@@ -223,8 +239,8 @@ class Bao:
         """Answer options with the administrator's token."""
         return self.options_for(TokenAuth(Secret(self.token)), **changes)
 
-    def tokens(self) -> list[dict[str, Any]]:
-        """Answer what is known of every token that AppRole has made and that lives."""
+    def tokens(self, login: str = "auth/approle/login") -> list[dict[str, Any]]:
+        """Answer what is known of every living token that this login has made."""
         accessors = self.ask("LIST", "auth/token/accessors")["data"]["keys"]
         found = []
         for accessor in accessors:
@@ -233,7 +249,7 @@ class Bao:
             except AssertionError:  # it has just died
                 continue
             found.append(answer["data"])
-        return [each for each in found if each["path"] == "auth/approle/login"]
+        return [each for each in found if each["path"] == login]
 
     def kv(self, path: str, mount: str = MOUNT) -> Any:
         """Answer the metadata of a secret, as JSON."""
@@ -250,8 +266,3 @@ def free_port() -> int:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
         return port
-
-
-def spelled(value: object) -> str:
-    """Write a value as JSON, to look for something in it."""
-    return json.dumps(value)

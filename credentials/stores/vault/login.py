@@ -16,6 +16,7 @@ from credentials.stores.vault.answers import Answered, Meaning, NotSent, Unanswe
 from credentials.stores.vault.options import AppRoleAuth, KubernetesAuth, TokenAuth
 from credentials.stores.vault.wire import Answer, VaultWire
 
+log = logging.getLogger("integration.credentials.vault")
 security = logging.getLogger("integration.security")
 
 _OUR_FAULT: Final = frozenset({Meaning.REFUSED, Meaning.FORBIDDEN, Meaning.NO_SUCH_PLACE})
@@ -54,6 +55,9 @@ class Login:
             return await self._logged_in()
         except (Answered, NotSent, Unanswered) as error:
             raise self._failure(error) from error
+        except (KeyError, TypeError) as error:
+            message = "What answers at the Vault's address is no Vault"
+            raise StoreUnavailable(message) from error
 
     async def _logged_in(self) -> Lease:
         match self._auth:
@@ -113,6 +117,7 @@ class Login:
             return StoreSealed("The Vault is sealed, so nobody can log in")
         if error.meaning not in _OUR_FAULT:
             return StoreUnavailable(f"The Vault answers a login with HTTP {error.status}")
+        log.error("the vault refuses the login by %s: %s", self.method, error)
         message = f"The Vault refuses the login by {self.method}; check what it was given"
         return LoginFailed(message, method=self.method)
 

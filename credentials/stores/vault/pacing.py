@@ -8,7 +8,7 @@ as in TCP). Without any 429 nothing is ever held back.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Final
 
@@ -25,8 +25,13 @@ _FORGOTTEN_AFTER: Final = 60.0  # seconds without a 429
 class Pacer:
     """Spaces requests once the server has refused one for its quota."""
 
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._clock = clock
+        self._sleep = sleep
         self._passed: deque[float] = deque(maxlen=10_000)
         self._rate = 0.0  # a second; 0: not limited
         self._fell_at = 0.0
@@ -45,7 +50,7 @@ class Pacer:
             raise StoreUnavailable("The Vault's quota is used up; try again in some seconds")
         rate = self._rate + _RISE * (now - self._fell_at)
         self._next = at + 1 / rate
-        await asyncio.sleep(at - now)
+        await self._sleep(at - now)
 
     def passed(self) -> None:
         """Take note of a request that the quota let through."""

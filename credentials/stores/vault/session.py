@@ -7,7 +7,7 @@ from secrets import SystemRandom
 from typing import Final
 
 from credentials.errors import CredentialsError, LoginFailed, StoreForbidden
-from credentials.stores.vault.answers import Answered, Meaning, NotSent, Unanswered
+from credentials.stores.vault.answers import PASSING, Answered, Meaning, NotSent, Unanswered
 from credentials.stores.vault.login import Lease, Login, awaited, lease, token_api
 from credentials.stores.vault.wire import VaultWire
 
@@ -18,6 +18,8 @@ _JITTER: Final = 0.1
 _SHORTEST_PAUSE: Final = 0.5  # seconds
 _LONGEST_RETRY: Final = 10.0  # seconds
 _BETWEEN_LOGINS: Final = 1.0  # seconds, whatever happens: a wrong policy must not make us flood
+
+_PASSES: Final = PASSING | {Meaning.SEALED}
 
 _random = SystemRandom()
 
@@ -141,7 +143,8 @@ class Session:
         try:
             fresh = lease(await awaited(token_api(self._wire).renew_self()))
         except Answered as error:
-            if error.meaning is not Meaning.FORBIDDEN:
+            # Past its longest life a token is refused with a 500, so: whatever is not passing.
+            if error.meaning in _PASSES:
                 raise
             await self._log_in()
             return

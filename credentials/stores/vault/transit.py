@@ -53,7 +53,8 @@ class TransitSealer:
         except (StoreForbidden, Answered) as error:
             raise _unfit(f"there is no {path}, or our policy does not allow to read it") from error
         version = int(answer["data"]["latest_version"])
-        pem = str((answer["data"]["keys"][str(version)] or {}).get("public_key") or "")
+        key = answer["data"]["keys"][str(version)]  # of a symmetric key: a time
+        pem = str(key.get("public_key") or "") if isinstance(key, dict) else ""
         try:
             public_key = load_pem_public_key(pem.encode("ascii"))
         except ValueError as error:

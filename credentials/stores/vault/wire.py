@@ -98,10 +98,15 @@ class VaultWire(_Adapter):
             raise Unanswered(type(error).__name__) from error
         if status >= _OK_BELOW:
             raise answered(status, data)
+        if not data:
+            return _NOTHING
         try:
-            return orjson.loads(data) if data else _NOTHING
+            decoded = orjson.loads(data)
         except orjson.JSONDecodeError as error:
             raise Unanswered("no JSON") from error
+        if not isinstance(decoded, dict):
+            raise Unanswered("no JSON object")
+        return decoded
 
     def _headers(self, given: Mapping[str, str], *, has_body: bool) -> dict[str, str]:
         headers = {"X-Vault-Request": "true", **given}
