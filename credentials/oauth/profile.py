@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from credentials.errors import CredentialsIncomplete
 from credentials.model import ClientCertificate, Connection
+from credentials.oauth.given import read_certificate, read_pkce, read_scope
 from credentials.oauth.names import (
     OURS_IN_AUTHORIZATION,
     OURS_IN_TOKEN_REQUESTS,
@@ -129,15 +130,19 @@ def read_profile(connection: Connection, fields: Mapping[str, Any]) -> OAuthProf
         client_id=given.text("clientId") or options.text("clientId"),
         client_secret=given.text("clientSecret"),
         issuer=_url(options, "issuer", config),
-        scope=_scope(options, given),
-        pkce=options.flag("pkce", default=True),
+        scope=read_scope(options, given),
+        pkce=read_pkce(options),
         token_body_format=options.word("tokenBodyFormat", ("form", "json"), "form"),
         param_names=read_names(options),
         code_param=options.text("codeParam") or "code",
-        redirect_uris=(*given.words("redirectUri"), *given.words("redirectUris")),
+        redirect_uris=(
+            *given.words("redirectUri"),
+            *given.words("redirectUris"),
+            *options.words("redirectUris"),
+        ),
         audience=given.text("audience") or fill(options.text("audience"), config),
         subject=given.text("subject") or fill(options.text("subject"), config),
-        certificate=_certificate(connection, given),
+        certificate=read_certificate(connection.scheme, given),
     )
     profile = _with_endpoints(profile, options, config)
     profile = _with_additions(profile, options, config)
@@ -170,23 +175,6 @@ def with_metadata(profile: OAuthProfile, metadata: Mapping[str, Any]) -> OAuthPr
 
 def _url(options: Options, name: str, config: Mapping[str, Any]) -> str:
     return expand(f"oauth2Config.{name}", options.text(name), config)
-
-
-def _scope(options: Options, given: Options) -> str:
-    """Join scopes as the server wants them; no scope has a blank inside (RFC 6749 §3.3)."""
-    written = given.words("scope") or options.words("scope")
-    delimiter = options.text("scopeDelimiter") or " "
-    words = [word for item in written for word in item.split()]
-    if delimiter.strip():
-        words = [scope for word in words for scope in word.split(delimiter)]
-    return delimiter.join(scope for scope in words if scope)
-
-
-def _certificate(connection: Connection, given: Options) -> ClientCertificate | None:
-    names = connection.scheme.certificate
-    if names is None or not given.text(names.certificate):
-        return None
-    return ClientCertificate(given.text(names.certificate), given.text(names.key))
 
 
 def _with_endpoints(

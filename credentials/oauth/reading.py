@@ -36,6 +36,10 @@ class Options:
         """Tell whether the option is written and not null."""
         return self._values.get(name) is not None
 
+    def is_text(self, name: str) -> bool:
+        """Tell whether the option is a text, where it may be something else too."""
+        return isinstance(self._values.get(name), str)
+
     def text(self, name: str, default: str = "") -> str:
         """Answer a text."""
         value = self._values.get(name)

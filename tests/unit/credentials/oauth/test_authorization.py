@@ -310,7 +310,11 @@ class TestCallback:
     )
     def test_whatever_comes_back_is_read_or_refused(self, parameters: dict[str, Any]) -> None:
         """No callback does anything but give a printable code or the one error."""
-        read = profile(captureFromCallback={"realm": "realm"}, issuer=ISSUER, **ENDPOINTS)
+        read = profile(
+            captureFromCallback={"realm": "realm"},
+            issuer=ISSUER,
+            authorizationUrl=ENDPOINTS["authorizationUrl"],
+        )
         try:
             callback = read_callback(read, parameters)
         except AuthorizationRefused:

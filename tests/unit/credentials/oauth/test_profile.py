@@ -51,7 +51,8 @@ def test_every_option_is_read() -> None:
     """What a definition says about tokens and their refresh arrives in the profile."""
     read = profile(
         refreshUrl=f"{SERVER}/refresh",
-        pkce=False,
+        pkce="off",
+        redirectUris=["https://other.example.com/cb"],
         tokenBodyFormat="json",
         refreshRotation="always",
         graceSeconds=30,
@@ -83,6 +84,8 @@ def test_every_option_is_read() -> None:
     assert read.token_paths.access_token == ("a.b", "c")
     assert read.token_paths.refresh_token == ("refresh_token",)
     assert read.token_paths.error == ("e",)
+    assert read.redirect_uris == (REDIRECT, "https://other.example.com/cb")
+    assert profile(pkce="required").pkce
 
 
 @pytest.mark.parametrize(
