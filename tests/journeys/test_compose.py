@@ -170,7 +170,7 @@ def test_published_ports() -> None:
         name for name, network in COMPOSE["networks"].items() if not network.get("internal")
     }
     reaching = {name for name, s in SERVICES.items() if ways_out & set(s.get("networks", []))}
-    assert reaching == {"gateway", "executor"}
+    assert reaching == {"gateway", "executor", "credentials"}
 
 
 def test_image() -> None:
