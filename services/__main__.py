@@ -101,7 +101,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     command = _command(commands, "serve", serve, "run the service, or parts of it")
     command.add_argument(
-        "parts", nargs="*", metavar="PART", choices=[*PARTS, []], help=", ".join(PARTS)
+        "parts",
+        nargs="*",
+        metavar="PART",
+        choices=[*PARTS, []],
+        default=[],
+        help=", ".join(PARTS),
     )
     command.add_argument("--rest", metavar="HOST:PORT", help="REST, by default 127.0.0.1:8080")
     command.add_argument("--grpc", metavar="HOST:PORT", help="gRPC, by default 127.0.0.1:50051")

@@ -68,6 +68,17 @@ def test_serve_until_a_signal(tmp_path: Path) -> None:
         assert (tmp_path / "data" / "admin-key").read_text().strip() in greeting
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="limits are read from /proc")
+def test_a_crash_leaves_no_core_dump(tmp_path: Path) -> None:
+    """The memory of a process that serves, with all secrets in it, is never written to a file."""
+    with serving(tmp_path / "data") as (process, _):
+        limits = Path(f"/proc/{process.pid}/limits").read_text()
+
+    found = re.search(r"Max core file size +(\d+) +(\d+) ", limits)
+    assert found
+    assert set(found.groups()) <= {"0", "1"}
+
+
 def test_the_key_is_printed_once(tmp_path: Path) -> None:
     """A second start finds what the first one made and prints no key."""
     with serving(tmp_path / "data") as (process, _):
