@@ -4,9 +4,17 @@ from typing import Any
 
 import pytest
 
+from credentials.model import AuthScheme, AwsSigning, CertificateFields, Signing
 from executor.errors import MethodNotCallable
 from executor.plan import Plans, make_plan, takes_context
-from registry.model import AuthPlacement, Definition
+from executor.schemes import scheme_of
+from registry.model import (
+    AuthPlacement,
+    AwsPlacement,
+    CertificatePlacement,
+    Definition,
+    SigningPlacement,
+)
 from tests.unit.executor.world import AGENT, definition, method
 
 
@@ -77,6 +85,22 @@ def callable_definition(**more: Any) -> Definition:
             definition(method(), auth_type="api_key", auth=AuthPlacement(name="Host")),
             "cannot set the header Host",
         ),
+        (
+            definition(
+                method(),
+                auth_type="custom",
+                auth=AuthPlacement(headers=(("Content-Length", "{n}"),)),
+            ),
+            "cannot set the header Content-Length",
+        ),
+        (
+            definition(
+                method(),
+                auth_type="hmac",
+                auth=AuthPlacement(signing=SigningPlacement("x", nonce_header="Host")),
+            ),
+            "cannot set the header Host",
+        ),
     ],
 )
 def test_what_cannot_be_called_is_named(broken: Definition, words: str) -> None:
@@ -105,3 +129,32 @@ def test_a_result_that_is_not_checked_needs_no_schema() -> None:
     """`off` compiles nothing for results, not even a broken schema."""
     whole = definition(method(result_schema={"type": 1}), result_validation="off")
     assert make_plan(whole, whole.methods[0], AGENT).result is None
+
+
+def test_a_scheme_says_all_that_the_definition_does() -> None:
+    """Credentials are told where they go, how they sign, and which certificate is shown."""
+    auth = AuthPlacement(
+        *("query", "sig", "v1=", "key", "user"),
+        headers=(("X-Key", "{id}"),),
+        query=(("k", "{id}"),),
+        signing=SigningPlacement("{body}", "sha1", "base64", "hex", "X-Time", "unix_ms", "X-Once"),
+        aws=AwsPlacement("s3", "eu", "a", "b", "c"),
+        certificate=CertificatePlacement("pem", "pemKey"),
+    )
+    assert scheme_of(definition(method(), auth_type="hmac", auth=auth)) == AuthScheme(
+        *("hmac", "query", "sig", "v1=", "key", "user"),
+        headers=(("X-Key", "{id}"),),
+        query=(("k", "{id}"),),
+        signing=Signing("{body}", "sha1", "base64", "hex", "X-Time", "unix_ms", "X-Once"),
+        aws=AwsSigning("s3", "eu", "a", "b", "c"),
+        certificate=CertificateFields("pem", "pemKey"),
+    )
+
+
+def test_no_authentication_may_come_with_a_certificate() -> None:
+    """Without a certificate there is nothing to ask credentials for; with one there is."""
+    assert scheme_of(definition(method())) is None
+    shown = AuthPlacement(name="Host", certificate=CertificatePlacement())
+    assert scheme_of(definition(method(), auth=shown)) == AuthScheme(
+        "none", name="Host", certificate=CertificateFields()
+    )

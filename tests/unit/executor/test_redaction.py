@@ -67,6 +67,33 @@ def test_the_parts_of_basic_credentials_are_masked() -> None:
     assert text == f"{MASK} {MASK} {MASK} someone"
 
 
+@pytest.mark.parametrize(
+    ("value", "echo", "shown"),
+    [
+        ("HMAC k-id:signature", "bad signature", f"bad {MASK}"),
+        ("Custom " + b64encode(b"mail@b.example/token:hunter22").decode(), "hunter22?", f"{MASK}?"),
+        ("token=hunter22;v=1", "hunter22", MASK),
+        (
+            (
+                "AWS4-HMAC-SHA256 Credential=AKID/20260102/eu/s3/aws4_request, "
+                "SignedHeaders=host;x-amz-date, Signature=0a1b2c"
+            ),
+            "host;x-amz-date 0a1b2c",
+            f"host;x-amz-date {MASK}",
+        ),
+    ],
+)
+def test_the_parts_of_composed_values_are_masked(value: str, echo: str, shown: str) -> None:
+    """What an upstream quotes of a value made of several is masked; names of headers are not."""
+    assert Redaction(Authorization((("Authorization", value),))).text(echo) == shown
+
+
+def test_the_secrets_of_several_authorizations_are_masked() -> None:
+    """A call that was authorized twice has shown two secrets."""
+    first, second = (Authorization((("X-Key", key),)) for key in ("first-1", "second-2"))
+    assert Redaction(first, second).text("first-1 second-2") == f"{MASK} {MASK}"
+
+
 @pytest.mark.parametrize("pair", ["not base64!", "/w=="])
 def test_basic_credentials_that_are_none_are_masked_whole(pair: str) -> None:
     """What cannot be taken apart is masked as it is."""

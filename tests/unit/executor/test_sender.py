@@ -13,6 +13,7 @@ from aiohttp import web
 from executor.errors import (
     MethodNotCallable,
     UpstreamFailed,
+    UpstreamUnreachable,
 )
 from executor.model import MEBIBYTE, ExecutorLimits, HttpRequest
 from executor.sender import CAUSES, AiohttpSender
@@ -194,3 +195,29 @@ async def test_can_be_closed_and_used_again(upstream: Start) -> None:
     for _ in range(2):
         assert (await sender.send(HttpRequest("GET", address), 5.0)).body == b"1"
         await sender.close()
+
+
+async def test_a_connection_may_have_a_limit_of_its_own(
+    raw_upstream: StartRaw, real_sender: AiohttpSender
+) -> None:
+    """A handshake that nobody answers ends as one that was never made, before the deadline."""
+
+    async def serve(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    silent = (await raw_upstream(serve)).replace("http:", "https:")
+    with pytest.raises(UpstreamUnreachable):
+        await real_sender.send(HttpRequest("GET", silent, connect_timeout=0.1), 10.0)
+
+
+async def test_the_limit_of_a_connection_is_not_that_of_the_answer(
+    upstream: Start, real_sender: AiohttpSender
+) -> None:
+    """An answer may take longer than the connection may."""
+
+    async def handle(_request: web.Request) -> web.Response:
+        await asyncio.sleep(0.3)
+        return web.json_response(1)
+
+    request = HttpRequest("GET", await upstream(handle), connect_timeout=0.2)
+    assert (await real_sender.send(request, 10.0)).body == b"1"

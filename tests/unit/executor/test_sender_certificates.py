@@ -22,14 +22,12 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from credentials.model import Authorization, AuthScheme, ClientCertificate, OutgoingRequest
-from executor.certificates import ClientContexts
 from executor.egress import EgressPolicy
 from executor.errors import (
     CredentialsRefused,
     EgressDenied,
     ExecutorError,
     MethodNotCallable,
-    UpstreamUnreachable,
     UpstreamUntrusted,
 )
 from executor.model import ExecutorLimits, HttpRequest, MethodCall
@@ -37,7 +35,6 @@ from executor.sender import AiohttpSender
 from registry.model import AuthPlacement, CertificatePlacement, Target
 from tests.fakes import FixedAuthorizer
 from tests.pki import Authority
-from tests.unit.executor.sockets import StartRaw
 from tests.unit.executor.world import TENANT, Start, World, definition, instance, method
 
 AUTHORITY = Authority()
@@ -120,11 +117,9 @@ async def seen(sender: AiohttpSender, url: str, shown: ClientCertificate) -> tup
     return answer["name"], answer["port"]
 
 
-async def refusal(
-    sender: AiohttpSender, url: str, shown: ClientCertificate | None, seconds: float | None = None
-) -> ExecutorError:
+async def refusal(sender: AiohttpSender, url: str, shown: ClientCertificate) -> ExecutorError:
     """Answer the error that a POST with a certificate ends with."""
-    request = HttpRequest("POST", url, certificate=shown, connect_timeout=seconds)
+    request = HttpRequest("POST", url, certificate=shown)
     with pytest.raises(ExecutorError) as caught:
         await sender.send(request, 10.0)
     return caught.value
@@ -274,55 +269,3 @@ async def test_without_memory_files_nothing_stays_on_disk(
     assert (await seen(real_sender, await start_tls(), ANNA))[0] == "anna"
     await refusal(real_sender, "https://127.0.0.1:9/", ClientCertificate(PEM, BELA.key))
     assert list(directory.iterdir()) == []
-
-
-async def test_memory_files_are_closed() -> None:
-    """No descriptor is left behind, whether a certificate is good or not."""
-    contexts = ClientContexts()
-    await contexts.of(STRANGER)  # the pool of threads has its own
-    before = descriptors()
-    await contexts.of(ANNA)
-    with pytest.raises(MethodNotCallable):
-        await contexts.of(ClientCertificate(PEM, BELA.key))
-    assert descriptors() == before
-
-
-def descriptors() -> int:
-    """Answer how many files this process has open."""
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
-async def test_contexts_are_kept_and_bounded() -> None:
-    """A context is made once per certificate, however many ask; the least used one goes first."""
-    contexts = ClientContexts(2)
-    made = await asyncio.gather(*(contexts.of(ANNA) for _ in range(5)))
-    assert len(set(map(id, made))) == 1
-    assert await contexts.of(ClientCertificate(PEM, KEY)) is made[0]
-    await contexts.of(BELA)
-    await contexts.of(STRANGER)
-    assert await contexts.of(ANNA) is not made[0]
-
-
-async def test_a_connection_may_have_a_limit_of_its_own(
-    raw_upstream: StartRaw, real_sender: AiohttpSender
-) -> None:
-    """A handshake that nobody answers ends as one that was never made, before the deadline."""
-
-    async def serve(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-
-    silent = (await raw_upstream(serve)).replace("http:", "https:")
-    assert type(await refusal(real_sender, silent, None, 0.1)) is UpstreamUnreachable
-
-
-async def test_the_limit_of_a_connection_is_not_that_of_the_answer(
-    upstream: Start, real_sender: AiohttpSender
-) -> None:
-    """An answer may take longer than the connection may."""
-
-    async def handle(_request: web.Request) -> web.Response:
-        await asyncio.sleep(0.3)
-        return web.json_response(1)
-
-    request = HttpRequest("GET", await upstream(handle), connect_timeout=0.2)
-    assert (await real_sender.send(request, 10.0)).body == b"1"
