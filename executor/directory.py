@@ -8,7 +8,7 @@ from time import monotonic
 from executor.errors import DeadlinePassed
 from executor.lru import LastRenewed
 from executor.ports import Directory
-from registry.model import Target
+from registry.model import InstanceStatus, Target
 
 Key = tuple[str, str]
 
@@ -22,7 +22,8 @@ class CachedDirectory:
     """Keeps targets for at most a second; `forget` drops one at once.
 
     Simultaneous questions for one instance are asked once, with `load_seconds` to be answered.
-    Failures are not kept.
+    Failures are not kept, nor are instances that are not connected: whoever connects one and calls
+    it at once must not be told that it is not.
     """
 
     def __init__(
@@ -71,7 +72,8 @@ class CachedDirectory:
         asked_at = self._clock()
         try:
             target = await self._ask(key)
-            if self._loading.get(key) is task:
+            connected = target.instance.status is InstanceStatus.CONNECTED
+            if connected and self._loading.get(key) is task:
                 self._kept.put(key, (asked_at + self._seconds, target))
             return target
         finally:

@@ -10,18 +10,33 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from aiohttp import ClientSession
+from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
+from protos.integration.v1 import credentials_service_pb2 as credentials
 from protos.integration.v1 import executor_service_pb2 as executor
 from protos.integration.v1 import registry_service_pb2 as registry
 from protos.integration.v1.error_reason_pb2 import ErrorDetail
 from protos.integration.v1.json_pb2 import Json
 from services.runtime.dispatch import CallFailed, Dispatch
+from services.runtime.identity import TENANT_METADATA
 
+CREDENTIALS = "/integration.v1.CredentialService"
 REGISTRY = "/integration.v1.RegistryService"
 EXECUTOR = "/integration.v1.ExecutorService"
+
+# The verb and the path, behind the instance's, of each rpc that callers have for credentials.
+CREDENTIAL_ROUTES = {
+    "StartOAuth2": ("POST", "auth/oauth2/start"),
+    "CompleteOAuth2": ("POST", "auth/oauth2/callback"),
+    "StoreCredentials": ("POST", "credentials"),
+    "RevokeCredentials": ("DELETE", "credentials"),
+    "GetCredentialsStatus": ("GET", "credentials/status"),
+    "RefreshCredentials": ("POST", "credentials/refresh"),
+    "VerifyCredentials": ("POST", "credentials/verify"),
+}
 
 
 @dataclass
@@ -68,6 +83,17 @@ class Door(Protocol):
         """Delete an instance."""
         ...
 
+    async def instance(self, instance_id: str) -> dict[str, Any]:
+        """Look at an instance."""
+        ...
+
+    async def credentials(self, rpc: str, instance_id: str, **fields: Any) -> dict[str, Any]:
+        """Do something with an instance's credentials: an rpc of `CREDENTIAL_ROUTES`.
+
+        Fields and answer have the names that they have in JSON; values of JSON are values.
+        """
+        ...
+
     async def execute(
         self, instance_id: str, method: str, parameters: bytes = b"{}", timeout: float | None = None
     ) -> Result:
@@ -78,9 +104,11 @@ class Door(Protocol):
 class RpcDoor:
     """Comes in through rpcs, wherever they are dispatched."""
 
-    def __init__(self, dispatch: Dispatch, key: str) -> None:
+    def __init__(self, dispatch: Dispatch, key: str, tenant: str = "") -> None:
         self._dispatch = dispatch
         self._metadata = [("authorization", f"Bearer {key}")] if key else []
+        if tenant:
+            self._metadata.append((TENANT_METADATA, tenant))
 
     async def register(self, definition: bytes) -> dict[str, Any]:
         """Register a definition."""
@@ -114,6 +142,25 @@ class RpcDoor:
         """Delete an instance."""
         request = registry.DeleteInstanceRequest(id=instance_id)
         await self._call(f"{REGISTRY}/DeleteInstance", request)
+
+    async def instance(self, instance_id: str) -> dict[str, Any]:
+        """Look at an instance."""
+        request = registry.GetInstanceRequest(id=instance_id)
+        return _instance(await self._call(f"{REGISTRY}/GetInstance", request))
+
+    async def credentials(self, rpc: str, instance_id: str, **fields: Any) -> dict[str, Any]:
+        """Do something with an instance's credentials."""
+        kind = getattr(credentials, f"{rpc}Request")
+        request = kind(instance_id=instance_id)
+        for field_ in kind.DESCRIPTOR.fields:
+            if field_.json_name in fields:
+                value = fields.pop(field_.json_name)
+                if field_.message_type is None:
+                    setattr(request, field_.name, value)
+                else:
+                    getattr(request, field_.name).utf8 = json.dumps(value).encode()
+        assert not fields, "the rpc has fields of these names"
+        return MessageToDict(await self._call(f"{CREDENTIALS}/{rpc}", request))
 
     async def execute(
         self, instance_id: str, method: str, parameters: bytes = b"{}", timeout: float | None = None
@@ -164,6 +211,17 @@ class RestDoor:
         """Delete an instance."""
         await self.send("DELETE", f"/integration-instances/{instance_id}")
 
+    async def instance(self, instance_id: str) -> dict[str, Any]:
+        """Look at an instance."""
+        return json.loads(await self.send("GET", f"/integration-instances/{instance_id}"))
+
+    async def credentials(self, rpc: str, instance_id: str, **fields: Any) -> dict[str, Any]:
+        """Do something with an instance's credentials."""
+        verb, path = CREDENTIAL_ROUTES[rpc]
+        body = json.dumps(fields).encode() if verb == "POST" else b""
+        text = await self.send(verb, f"/integration-instances/{instance_id}/{path}", body)
+        return json.loads(text or b"{}")
+
     async def execute(
         self, instance_id: str, method: str, parameters: bytes = b"{}", timeout: float | None = None
     ) -> Result:
@@ -209,6 +267,7 @@ def _instance(message: registry.Instance) -> dict[str, Any]:
         "status": message.Status.Name(message.status),
         "config": json.loads(message.config.utf8 or b"{}"),
         "secretFields": list(message.secret_fields),
+        "error": {"code": message.error.code, "message": message.error.message},
     }
 
 

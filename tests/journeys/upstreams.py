@@ -1,9 +1,13 @@
-"""Upstreams as they are on bad days, and one that shows what it received."""
+"""Upstreams as they are on bad days, and one that lets in whom it trusts."""
 
 import asyncio
 import gzip
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
 from aiohttp import web
+
+from examples.crm import Received
 
 MEBIBYTE = 1024 * 1024
 
@@ -71,3 +75,37 @@ async def _echo(request: web.Request) -> web.Response:
 
 async def _fine(_: web.Request) -> web.Response:
     return web.json_response({"fine": True})
+
+
+@dataclass(slots=True)
+class Gate:
+    """An API that answers whoever `opens` says, and everybody else with 401.
+
+    It remembers every request; its answer to all of them is `answer`.
+    """
+
+    opens: Callable[[Received], Awaitable[bool]]
+    answer: object = field(default_factory=lambda: {"fine": True})
+    received: list[Received] = field(default_factory=list)
+
+    def app(self) -> web.Application:
+        """Answer the application to serve."""
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        return app
+
+    @property
+    def tokens(self) -> list[str]:
+        """Answer the bearer tokens that came, in order."""
+        shown = (request.headers.get("Authorization", "") for request in self.received)
+        return [text.removeprefix("Bearer ") for text in shown]
+
+    async def _handle(self, request: web.Request) -> web.Response:
+        path, _, query = request.raw_path.partition("?")
+        received = Received(
+            request.method, path, query, dict(request.headers), await request.read()
+        )
+        self.received.append(received)
+        if not await self.opens(received):
+            return web.json_response({"message": "who are you?"}, status=401)
+        return web.json_response(self.answer)
