@@ -269,12 +269,12 @@ def _own_code(status: int) -> str:
 def _reason(profile: OAuthProfile, answer: Mapping[str, Any]) -> tuple[str, str]:
     """Find the error's code and its description: flat as in RFC 6749 §5.2, or an object."""
     paths = profile.token_paths
-    error = _first(answer, paths.error)
+    told = (at(answer, path) for path in paths.error)
+    error = next((value for value in told if _says_something(value)), None)
     inner = error if isinstance(error, Mapping) else answer
     if inner is error:
         error = next((inner[name] for name in _CODE_NAMES if inner.get(name)), UNREADABLE)
-    says_nothing = error is None or isinstance(error, list) or str(error).lower() in _NO_ERROR
-    code = "" if says_nothing else code_text(error)
+    code = code_text(error) if _says_something(error) else ""
     described = next((inner[name] for name in _DESCRIPTION_NAMES if inner.get(name)), "")
     if code == UNREADABLE and not described:
         described = error
@@ -282,6 +282,12 @@ def _reason(profile: OAuthProfile, answer: Mapping[str, Any]) -> tuple[str, str]
         _token(answer, where, _REFRESH_TOKEN) for where in (paths.access_token, paths.refresh_token)
     ]
     return code, plain_text(described, (*profile.secrets, *tokens))
+
+
+def _says_something(error: Any) -> bool:
+    if error is None or isinstance(error, list):
+        return False
+    return isinstance(error, Mapping) or str(error).lower() not in _NO_ERROR
 
 
 def _page(value: Any) -> str:

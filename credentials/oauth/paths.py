@@ -62,20 +62,29 @@ class TokenPaths:
 
 
 def read_token_paths(options: Options) -> TokenPaths:
-    """Read `tokenResponse`: a path or a list of them for each; raises `OAuthMisconfigured`."""
+    """Read `tokenResponse`; raises `OAuthMisconfigured`.
+
+    A path comes before the usual places, not instead of them: Slack has the token of a user inside
+    at first, and outside when it was refreshed.
+    """
     inner = options.inner("tokenResponse")
-    for name in inner.names:
-        if "" in inner.words(name):
-            raise inner.wrong(name, "must be a path")
     usual = TokenPaths()
     return TokenPaths(
-        access_token=tuple(inner.words("accessToken")) or usual.access_token,
-        refresh_token=tuple(inner.words("refreshToken")) or usual.refresh_token,
-        expires_in=tuple(inner.words("expiresIn")) or usual.expires_in,
-        refresh_expires_in=tuple(inner.words("refreshExpiresIn")) or usual.refresh_expires_in,
-        scope=tuple(inner.words("scope")) or usual.scope,
-        error=tuple(inner.words("error")) or usual.error,
+        access_token=(*_path(inner, "accessToken"), *usual.access_token),
+        refresh_token=(*_path(inner, "refreshToken"), *usual.refresh_token),
+        expires_in=(*_path(inner, "expiresIn"), *usual.expires_in),
+        refresh_expires_in=(*_path(inner, "refreshExpiresIn"), *usual.refresh_expires_in),
+        scope=(*_path(inner, "scope"), *usual.scope),
+        error=(*_path(inner, "error"), *usual.error),
     )
+
+
+def _path(inner: Options, name: str) -> Paths:
+    if not inner.has(name):
+        return ()
+    if not inner.text(name):
+        raise inner.wrong(name, "must be a path")
+    return (inner.text(name),)
 
 
 def read_captures(options: Options, name: str, paths: TokenPaths) -> tuple[Capture, ...]:

@@ -27,11 +27,6 @@ class Options:
         self._values = values
         self._place = place
 
-    @property
-    def names(self) -> Collection[str]:
-        """All that is written."""
-        return self._values.keys()
-
     def has(self, name: str) -> bool:
         """Tell whether the option is written and not null."""
         return self._values.get(name) is not None

@@ -62,7 +62,7 @@ def test_every_option_is_read() -> None:
         defaultExpiresIn=3600,
         codeParam="spapi_oauth_code",
         refreshTokenConfig={"strategy": "manual", "timeBeforeExpiryMs": 5},
-        tokenResponse={"accessToken": ["a.b", "c"], "error": "e"},
+        tokenResponse={"accessToken": "a.b", "error": "e"},
         authStyle="body",
         audience="https://{config.account}.example.com",
         config={"account": "acme"},
@@ -81,9 +81,9 @@ def test_every_option_is_read() -> None:
     assert (read.expires_in_unit, read.default_expires_in) == ("ms", 3600.0)
     assert (read.code_param, read.auth_style) == ("spapi_oauth_code", "body")
     assert read.audience == "https://acme.example.com"
-    assert read.token_paths.access_token == ("a.b", "c")
+    assert read.token_paths.access_token == ("a.b", "access_token")
     assert read.token_paths.refresh_token == ("refresh_token",)
-    assert read.token_paths.error == ("e",)
+    assert read.token_paths.error == ("e", "error")
     assert read.redirect_uris == (REDIRECT, "https://other.example.com/cb")
     assert profile(pkce="required").pkce
 
@@ -241,6 +241,7 @@ def test_missing_credentials_are_named(
         ({"paramNames": {"scope": "a b"}}, "oauth2Config.paramNames.scope"),
         ({"tokenResponse": {"accessToken": ""}}, "oauth2Config.tokenResponse.accessToken"),
         ({"tokenResponse": []}, "oauth2Config.tokenResponse"),
+        ({"tokenResponse": {"error": 5}}, "oauth2Config.tokenResponse.error"),
         ({"captureFromToken": {"a": ""}}, "oauth2Config.captureFromToken.a"),
         ({"captureFromToken": {"a": 5}}, "oauth2Config.captureFromToken.a"),
         ({"captureFromToken": {"a": "access_token"}}, "oauth2Config.captureFromToken.a"),

@@ -20,10 +20,10 @@ TEN_YEARS = 10 * 365 * 86_400.0
 PLAIN = profile()
 SLACK = profile(
     tokenResponse={
-        "accessToken": ["authed_user.access_token", "access_token"],
-        "refreshToken": ["authed_user.refresh_token", "refresh_token"],
-        "expiresIn": ["authed_user.expires_in", "expires_in"],
-        "scope": ["authed_user.scope", "scope"],
+        "accessToken": "authed_user.access_token",
+        "refreshToken": "authed_user.refresh_token",
+        "expiresIn": "authed_user.expires_in",
+        "scope": "authed_user.scope",
     },
     scopeDelimiter=",",
 )
@@ -315,7 +315,7 @@ USABLE = {
             },
         ),
     ),
-    "Slack flat": (SLACK, JSON_TYPE, rotated(ok=True), expect(extras={"ok": True})),
+    "Slack refreshed": (SLACK, JSON_TYPE, rotated(ok=True), expect(extras={"ok": True})),
     "TikTok": (
         TIKTOK,
         JSON_TYPE,
@@ -610,6 +610,10 @@ def test_a_definition_says_where_errors_are() -> None:
     tiktok = b'{"data":{"error_code":10008,"description":"x"},"message":"error"}'
     refusal = read_token_answer(TIKTOK, 200, JSON_TYPE, tiktok)
     assert refusal == TokenRefusal("10008", "error")
+    usual = b'{"data":{"error_code":0},"error":"invalid_grant"}'
+    assert read_token_answer(TIKTOK, 400, JSON_TYPE, usual) == TokenRefusal(
+        "invalid_grant", permanent=True
+    )
     fine = b'{"data":{"error_code":0},"message":""}'
     assert read_token_answer(TIKTOK, 200, JSON_TYPE, fine) == TokenRefusal("no_token")
 
