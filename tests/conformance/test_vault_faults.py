@@ -225,7 +225,7 @@ async def test_a_write_that_lands_late(unsealed: Bao) -> None:
 
 async def test_a_quota(bao: Bao) -> None:
     """Readers over the quota wait or are told so; we send little more than it lets through."""
-    quota, seconds = 10, 4.0
+    quota, seconds = 10, 3.0
     async with (
         losing_answers(bao.address, lambda _: False) as proxy,
         opened(replace(bao.options(), address=proxy.address)) as store,
