@@ -17,7 +17,8 @@ from credentials.model import ClientCertificate
 from executor.errors import MethodNotCallable
 from executor.lru import LeastRecentlyUsed
 
-MOST_CONTEXTS = 1_000
+# Each holds the system's authorities: up to 0.9 MB where those are one file and not a directory.
+MOST_CONTEXTS = 200
 
 # What a server says of a certificate that it does not take, or has not been given (RFC 8446 §6.2).
 _REFUSALS = frozenset(
