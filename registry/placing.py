@@ -41,7 +41,7 @@ _SAID_IN_AUTH: Final[Mapping[str, str]] = {
     "hmac": "signature.template",
 }
 _NOT_PLACED: Final = frozenset({"custom", "aws_sigv4"})
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_PREFIX: Final = re.compile(r"(?:[\x21-\x7e][\x20-\x7e]*)?")
 
 
 def read_auth(top: Fields, auth_type: str, config: ConfigFields) -> AuthPlacement:
@@ -81,7 +81,7 @@ def _check_members(auth: Fields, auth_type: str, *, calls: bool) -> None:
     if auth_type == "hmac" and calls:
         auth.required("signature")
     if auth_type == "custom" and calls and auth.readable and not _has_templates(auth):
-        auth.refuse("headers", "is missing; custom says what is sent with its headers or its query")
+        auth.refuse("headers", "is empty, and so is query; one of them says what is sent")
     for name, owners in _OF_AUTH_TYPES.items():
         if auth.has(name) and auth_type not in owners:
             auth.raw(name)
@@ -93,7 +93,7 @@ def _check_members(auth: Fields, auth_type: str, *, calls: bool) -> None:
 
 
 def _has_templates(auth: Fields) -> bool:
-    return auth.has("headers") or auth.has("query")
+    return bool(auth.raw("headers")) or bool(auth.raw("query"))
 
 
 def _read_placement(
@@ -115,8 +115,8 @@ def _read_place(auth: Fields, default: AuthPlacement, config: ConfigFields) -> A
         auth.refuse("name", f"is missing; it names the {location} field")
     usual = location == "header" and name.lower() == default.name.lower()
     prefix = auth.text("prefix", default.prefix if usual else "")
-    if _CONTROL.search(prefix):
-        auth.refuse("prefix", "must not have control characters")
+    if not _PREFIX.fullmatch(prefix):
+        auth.refuse("prefix", "must be visible ASCII, without a blank in front")
     placement = AuthPlacement(
         location=location,
         name=name,

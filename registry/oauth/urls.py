@@ -10,7 +10,6 @@ from registry.templates import CONFIG, ConfigFields
 
 _VARIABLE: Final = re.compile(r"\{(config\.[^{}]*)\}")
 _FIELD: Final = re.compile(r"config\.[A-Za-z0-9_]{1,64}")
-_AUTHORITY: Final = re.compile(r"[a-z]+://[^/?#]*")
 _CHARACTERS: Final = re.compile(r"[!$-;=?-\[\]_a-z~]+")  # those of RFC 3986, but the #
 _HOST: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]+\]")
 
@@ -18,9 +17,7 @@ _HOST: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:
 def url_problems(url: str, config: ConfigFields) -> Iterator[str]:
     """Name what is wrong with the URL of an endpoint."""
     yield from variable_problems(url, config)
-    authority = _AUTHORITY.match(url)
-    anybodys = authority is not None and _VARIABLE.search(authority.group()) is not None
-    yield from address_problems(_VARIABLE.sub("1", url), host_is_known=not anybodys)
+    yield from address_problems(_VARIABLE.sub("1", url))
 
 
 def variable_problems(text: str, config: ConfigFields) -> Iterator[str]:
@@ -32,7 +29,7 @@ def variable_problems(text: str, config: ConfigFields) -> Iterator[str]:
             yield problem
 
 
-def address_problems(url: str, *, host_is_known: bool = True) -> Iterator[str]:
+def address_problems(url: str) -> Iterator[str]:
     """Name what is wrong with a URL.
 
     OAuth wants TLS (RFC 6749 §3.1, §3.2); on the same machine nobody listens in.
@@ -40,7 +37,7 @@ def address_problems(url: str, *, host_is_known: bool = True) -> Iterator[str]:
     parts = _web_address(url)
     if parts is None:
         yield "must be an absolute https URL without fragment and user"
-    elif host_is_known and parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+    elif parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
         yield "must be https; plain http is for loopback hosts alone"
     elif {".", ".."} & set(parts.path.split("/")):
         yield "must not have a path with . or .. in it"

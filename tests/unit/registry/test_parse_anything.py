@@ -45,7 +45,7 @@ WHOLE = {
     ],
     "configSchema": {
         "type": "object",
-        "properties": {"baseUrl": {"$ref": "#/$defs/u"}},
+        "properties": {"baseUrl": {"$ref": "#/$defs/u"}, "token": {}},
         "$defs": {"u": {}},
     },
     "defaultConfig": {"baseUrl": "x"},
@@ -53,12 +53,40 @@ WHOLE = {
         "authorizationUrl": "https://a/",
         "tokenUrl": "https://a/",
         "additionalParameters": {"a": "b"},
+        "paramNames": {"clientId": "id"},
+        "scope": ["a"],
+        "tokenResponse": {"accessToken": "a"},
+        "captureFromToken": {"a": {"path": "b", "pattern": "c"}},
+        "redirectUris": ["https://a/"],
+        "assertionClaims": {"a": 1},
+        "subjectTokenField": "token",
+        "defaultExpiresIn": 1,
+        "pkce": True,
         "refreshTokenConfig": {"strategy": "auto"},
     },
+    "verification": {"method": "GET", "path": "/{config.baseUrl}"},
     "server": "{+config.baseUrl}",
     "auth": {"in": "header", "name": "X", "prefix": "", "field": "baseUrl"},
     "resultValidation": "warn",
     "status": "DRAFT",
+}
+SIGNED = {
+    **WHOLE,
+    "authType": "hmac",
+    "auth": {
+        "field": "apiKey",
+        "headers": {"A": "{baseUrl}"},
+        "query": {"a": "{baseUrl:base64}"},
+        "signature": {"template": "{body}{timestamp}", "timestampHeader": "B"},
+        "clientCertificate": {"certificate": "baseUrl", "key": "clientKey"},
+    },
+    "configSchema": {"properties": {"baseUrl": {}, "apiKey": {}, "clientKey": {}}},
+    "oauth2Config": {},
+}
+SCOPED = {
+    **SIGNED,
+    "authType": "aws_sigv4",
+    "auth": {"service": "a", "region": "b", "secretKeyField": "apiKey"},
 }
 
 
@@ -83,22 +111,32 @@ def test_any_json_that_is_no_definition_is_invalid(value: Any) -> None:
     assert json.loads(json.dumps(caught.value.details)) == caught.value.details
 
 
-@given(st.sampled_from(places(WHOLE)), ANY_JSON)
+PLACES = [(whole, place) for whole in (WHOLE, SIGNED, SCOPED) for place in places(whole)]
+
+
+@given(st.sampled_from(PLACES), ANY_JSON)
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_definition_with_anything_anywhere_is_one_or_invalid(
-    place: tuple[Any, ...], value: Any
+    at: tuple[dict[str, Any], tuple[Any, ...]], value: Any
 ) -> None:
     """Replacing any part of a definition by any JSON raises `InvalidDefinition` or nothing."""
-    whole: Any = copy.deepcopy({"": WHOLE})
-    holder = whole
+    (definition, place), whole = at, {}
+    whole[""] = copy.deepcopy(definition)
+    holder: Any = whole
     for key in ("", *place)[:-1]:
         holder = holder[key]
     holder[("", *place)[-1]] = value
     try:
-        definition = parse(json.dumps(whole[""]).encode()).definition
+        read = parse(json.dumps(whole[""]).encode()).definition
     except InvalidDefinition:
         return
-    assert parse_document(definition.document) == definition
+    assert parse_document(read.document) == read
+
+
+@pytest.mark.parametrize("whole", [WHOLE, SIGNED, SCOPED])
+def test_what_is_mutilated_was_a_definition(whole: dict[str, Any]) -> None:
+    """The definitions above are whole before anything in them is replaced."""
+    assert parse(json.dumps(whole).encode()).definition.name == "n"
 
 
 @given(st.binary(max_size=60))
