@@ -65,10 +65,15 @@ def exchange_request(profile: OAuthProfile, now: datetime) -> OutboundRequest:
 
 
 def device_request(profile: OAuthProfile, now: datetime) -> OutboundRequest:
-    """Ask for a code that the user types in elsewhere (RFC 8628 §3.1)."""
+    """Ask for a code that the user types in elsewhere (RFC 8628 §3.1).
+
+    The client is named in the body in any case: some servers look nowhere else.
+    """
     url = _needed(profile.device_authorization_url, "deviceAuthorizationUrl")
-    pairs = list({**_wanted(profile), **profile.additional_parameters}.items())
-    return _post(profile, url, _FORM, renamed(profile.param_names, pairs), now)
+    named = {"client_id": profile.client_id} if profile.auth_style == "header" else {}
+    standard = renamed(profile.param_names, {**named, **_wanted(profile)}.items())
+    pairs = list({**dict(standard), **profile.additional_parameters}.items())
+    return _post(profile, url, _FORM, pairs, now)
 
 
 def device_token_request(profile: OAuthProfile, device_code: str, now: datetime) -> OutboundRequest:

@@ -170,6 +170,9 @@ class TestGrants:
         request = device_request(read, NOW)
         assert request.url == f"{SERVER}/device"
         assert form(request) == {"scope": "a", "prompt": "x", "client_id": "c"}
+        with_secret = device_request(profile(grant="device_code"), NOW)
+        assert form(with_secret) == {"client_id": CLIENT["clientId"]}
+        assert "Authorization" in dict(with_secret.headers)
         assert form(device_token_request(read, "dc", NOW)) == {
             "grant_type": "urn:ietf:params:oauth:grant-type:device_code",
             "device_code": "dc",
