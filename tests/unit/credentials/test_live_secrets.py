@@ -87,6 +87,39 @@ def test_basic_shows_neither_user_nor_password() -> None:
     assert masked == "Authorization: Basic am86***Q=="
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "correct-horse",
+        "Bearer correct-horse",
+        "bearer  correct-horse",
+        "session=correct-horse",
+        'Token token="correct-horse", realm=x',
+        "a=1; session=correct-horse; b=2",
+        "Basic " + b64encode(b"jo:correct-horse").decode(),
+        "basic " + b64encode(b"jo:correct-horse").decode(),
+    ],
+)
+def test_what_is_secret_in_a_header_is_a_secret_too(value: str) -> None:
+    """Whoever adds the value of a header or cookie has added what stands in it."""
+    live = LiveSecrets()
+    live.add(value)
+
+    assert live.mask(f"<{value}>") == "<***>"
+    assert live.mask("<correct-horse>") == "<***>"
+
+
+@pytest.mark.parametrize(
+    "value", ["Basic", "Basic ", "Basic no-base64!", "basic /////w==", "=" * 9]
+)
+def test_odd_header_values_are_taken_as_they_are(value: str) -> None:
+    """What only looks like a scheme does not stop anything."""
+    live = LiveSecrets()
+    live.add(value, "correct-horse")
+
+    assert live.mask("correct-horse") == "***"
+
+
 @given(around, secrets, around, secrets, around)
 def test_the_text_around_secrets_stays(
     before: str, one: str, between: str, other: str, after: str
