@@ -13,7 +13,9 @@ from credentials.oauth.profile import OAuthProfile
 
 SKEW = 30.0  # seconds that a token ends earlier for us than for its server
 SMALLEST_MARGIN = 60.0
+DELETED = "deleted"  # the cause of a grant that is being forgotten
 _MARGIN_OF_LIFETIME = 0.2
+_MOST_DOUBTS = 8
 
 
 class GrantState(StrEnum):
@@ -43,16 +45,16 @@ class Claim:
 class Grant:
     """The tokens of an instance. Never printed. Times are seconds since 1970.
 
-    `generation` counts access tokens from 1. `attempt` is the claim that the present token
-    came by. `margin` is how many seconds before its end the next one is fetched; None: a fifth of its
-    life, at least a minute. `doubt` names a claim whose request was sent and whose answer nobody has: the refresh token
-    may be spent.
+    `generation` counts access tokens from 1. `attempt` is the claim that the present token came by.
+    `margin` is how many seconds before its end the next one is fetched; None: a fifth of its life,
+    at least a minute. `doubt` names, between blanks, the claims whose request was sent and whose
+    answer nobody has: the refresh token may be spent.
     """
 
     generation: int = 0
     access_token: str = ""
     refresh_token: str = ""
-    token_type: str = "Bearer"
+    token_type: str = "Bearer"  # noqa: S105 - RFC 6750
     scope: str = ""
     received_at: float = 0.0
     expires_at: float | None = None
@@ -95,7 +97,7 @@ def due_at(grant: Grant) -> float:
 
 
 def margin_of(profile: OAuthProfile) -> float | None:
-    """Answer the margin that a definition asks for; by a manual strategy nothing is fetched early."""
+    """Answer the margin that a definition asks for; a manual strategy fetches nothing early."""
     return 0.0 if profile.refresh_strategy == "manual" else profile.refresh_margin
 
 
@@ -121,6 +123,23 @@ def renewed(
         state=GrantState.ACTIVE,
         cause="",
     )
+
+
+def doubted(grant: Grant, attempt: str) -> Grant:
+    """Answer the grant without its claim, and in doubt about what that has brought."""
+    doubts = [*grant.doubt.split(), attempt][-_MOST_DOUBTS:]
+    return replace(grant, claim=None, doubt=" ".join(doubts))
+
+
+def ended(grant: Grant, cause: str) -> Grant:
+    """Answer the grant as one that nobody refreshes any more."""
+    return replace(grant, claim=None, state=GrantState.NEEDS_REAUTHORIZATION, cause=cause)
+
+
+def waits_for(grant: Grant, attempt: str) -> bool:
+    """Tell whether what this claim brings is still wanted."""
+    claimed = grant.claim is not None and grant.claim.attempt == attempt
+    return grant.cause != DELETED and (claimed or attempt in grant.doubt.split())
 
 
 def to_record(grant: Grant) -> SecretRecord:

@@ -16,10 +16,11 @@ _SECONDS = 5.0
 
 async def with_end(parts: Parts, profile: OAuthProfile, answer: TokenAnswer) -> TokenAnswer:
     """Answer the same with its end, as far as the server tells: a token is never lost over this."""
-    if answer.expires_in is not None or not profile.introspection_url:
+    known = answer.expires_in is not None or not answer.access_token
+    if known or not profile.introspection_url:
         return answer
-    request = introspection_request(profile, answer.access_token, parts.clock())
     try:
+        request = introspection_request(profile, answer.access_token, parts.clock())
         told = await parts.outbound.send(request, _SECONDS)
     except CredentialsError as error:
         log.warning("a token could not be introspected: %s", error)

@@ -5,7 +5,8 @@ import random
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -44,13 +45,14 @@ class _Finished:
     """An authorization, good for as long as the store answers the same record. Never printed.
 
     What a scheme makes of a record depends on nothing else, so it is worked out once. `grant` is
-    what a record of tokens says.
+    what a record of tokens says, `config` the record of the config beside it.
     """
 
     record: SecretRecord
     scheme: AuthScheme
     authorization: Authorization
     grant: Grant | None = None
+    config: SecretRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +96,10 @@ class CredentialManager:
         for attempt in range(MAX_TRIES):
             if attempt:
                 await _pause(attempt)
-            try:
-                return await self._change(tenant, instance_id, fields, removed)
-            except VersionConflict:
-                continue
+            with suppress(VersionConflict):
+                version = await self._change(tenant, instance_id, fields, removed)
+                self._tokens.audit.note(replace(entry, outcome="ok", details={"version": version}))
+                return version
         raise CredentialsBusy(
             f"Credentials of {instance_id} changed {MAX_TRIES} times during the update; try again",
             instanceId=instance_id,
@@ -175,12 +177,10 @@ class CredentialManager:
         found = await self._store.get(key)
         if found is not None:
             kept = self._of_grant(key, scheme, found.record, config)
-            state = freshness(kept.grant or Grant(), self._tokens.clock().timestamp())
-            over = kept.grant is None or kept.grant.state is not GrantState.ACTIVE
-            refused = kept.authorization.generation <= request.refused
-            if state is not Freshness.EXPIRED and not over and not refused:
-                if state is Freshness.DUE:
-                    self._tokens.refresher.kick(key.tenant, key.instance_id)
+            state = self._usable(kept, request)
+            if state is Freshness.DUE:
+                self._tokens.refresher.kick(key.tenant, key.instance_id)
+            if state is not Freshness.EXPIRED:
                 return kept.authorization
         grant = await self._tokens.refresher.fresh(
             key.tenant, key.instance_id, refused=request.refused
@@ -191,11 +191,23 @@ class CredentialManager:
         self, key: RecordKey, scheme: AuthScheme, record: SecretRecord, config: SecretRecord
     ) -> _Finished:
         kept = self._finished.get(key)
-        if kept is None or kept.record is not record or kept.scheme != scheme:
-            grant = from_record(record)
-            authorization = self._told(_of_token(scheme, grant, config))
-            kept = self._finish(key, _Finished(record, scheme, authorization, grant))
-        return kept
+        is_same = kept is not None and kept.record is record and kept.config is config
+        if kept is not None and is_same and kept.scheme == scheme:
+            return kept
+        grant = from_record(record)
+        made = Authorization()
+        if grant.access_token:  # there is none while the first one is being fetched
+            made = self._told(_of_token(scheme, grant, config))
+        return self._finish(key, _Finished(record, scheme, made, grant, config))
+
+    def _usable(self, kept: _Finished, request: OutgoingRequest) -> Freshness:
+        """Tell what to do with a token; one that is over or was refused is as good as expired."""
+        grant = kept.grant
+        if grant is None or grant.generation <= request.refused:
+            return Freshness.EXPIRED
+        if grant.state is not GrantState.ACTIVE:
+            return Freshness.EXPIRED
+        return freshness(grant, self._tokens.clock().timestamp())
 
     def _finish(self, key: RecordKey, made: _Finished) -> _Finished:
         self._finished[key] = made
@@ -209,9 +221,8 @@ class CredentialManager:
         return made
 
     def _used(self, tenant: str, instance_id: str, outcome: str) -> None:
-        self._tokens.audit.note(
-            AuditEntry("credentials.used", tenant, instance_id, self._tokens.actor, outcome)
-        )
+        actor = self._tokens.actor
+        self._tokens.audit.note(AuditEntry("credentials.used", tenant, instance_id, actor, outcome))
 
     async def _change(
         self, tenant: str, instance_id: str, fields: Mapping[str, Any], removed: Collection[str]

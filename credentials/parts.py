@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from credentials.errors import StoreUnavailable, VersionConflict
 from credentials.grants import Grant
-from credentials.model import RecordKey
+from credentials.model import Part, RecordKey, SecretRecord
 from credentials.ports import Audit, Clock, Connections, Outbound, SecretStore, Spool
 from credentials.profiles import Profiles
 from credentials.waiting import Timing
@@ -32,6 +33,25 @@ class Parts:
     def now(self) -> float:
         """Answer the seconds since 1970."""
         return self.clock().timestamp()
+
+    async def write(self, key: RecordKey, record: SecretRecord, version: int) -> int | None:
+        """Put a record that nobody else writes alike; None when somebody else was first.
+
+        A write that is reported as failed may have happened: then it is looked for.
+        """
+        try:
+            return await self.store.put(key, record, version)
+        except VersionConflict:
+            return None
+        except StoreUnavailable:
+            found = await self.store.get(key)
+            if found is None or found.record.fields != record.fields:
+                raise
+            return found.version
+
+    async def is_configured(self, key: RecordKey) -> bool:
+        """Tell whether the instance still has a config: what is deleted loses that first."""
+        return await self.store.get(key._replace(part=Part.CONFIG)) is not None
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -4,13 +4,14 @@ import asyncio
 import heapq
 from collections.abc import Callable
 from math import isinf
-from time import monotonic
 
 from credentials.grants import Grant, due_at
 from credentials.model import RecordKey
+from credentials.patience import monotonic
 
 MOST = 100_000
 _LONGEST_SLEEP = 60.0
+_AGAIN = (60.0, 120.0, 240.0, 480.0)  # seconds after a kick that has brought nothing new
 
 
 class Proactive:
@@ -23,7 +24,7 @@ class Proactive:
         self._kick = kick
         self._now = now
         self._generations: dict[RecordKey, int] = {}
-        self._due: list[tuple[float, RecordKey, int]] = []
+        self._due: list[tuple[float, RecordKey, int, int]] = []
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -35,8 +36,7 @@ class Proactive:
         if known or not early or len(self._due) >= MOST:
             return
         self._generations[key] = grant.generation
-        heapq.heappush(self._due, (monotonic() + due - self._now(), key, grant.generation))
-        self._changed.set()
+        self._plan(due - self._now(), key, grant.generation, 0)
         if self._task is None:
             self._task = asyncio.create_task(self._run())
 
@@ -50,10 +50,20 @@ class Proactive:
         while True:
             await self._rest()
             while self._due and self._due[0][0] <= monotonic():
-                _, key, generation = heapq.heappop(self._due)
+                _, key, generation, kicks = heapq.heappop(self._due)
                 if self._generations.get(key) == generation:
-                    del self._generations[key]
-                    self._kick(key.tenant, key.instance_id)
+                    self._kick_again(key, generation, kicks)
+
+    def _kick_again(self, key: RecordKey, generation: int, kicks: int) -> None:
+        if kicks < len(_AGAIN):  # its server may be down, or another process at it and dead
+            self._plan(_AGAIN[kicks], key, generation, kicks + 1)
+        else:
+            del self._generations[key]
+        self._kick(key.tenant, key.instance_id)
+
+    def _plan(self, seconds: float, key: RecordKey, generation: int, kicks: int) -> None:
+        heapq.heappush(self._due, (monotonic() + seconds, key, generation, kicks))
+        self._changed.set()
 
     async def _rest(self) -> None:
         self._changed.clear()

@@ -19,6 +19,7 @@ from credentials.ports import Connections, Outbound, SecretStore
 log = logging.getLogger("integration.credentials.profiles")
 
 METADATA_SECONDS = 3600.0
+NO_METADATA_SECONDS = 60.0
 _MOST_ISSUERS = 1000
 _CHANGE_MS = 200
 _OK = 200
@@ -74,26 +75,32 @@ class Profiles:
         kept = self._metadata.get(profile.issuer)
         if kept is not None and monotonic() < kept[0]:
             return kept[1]
+        seconds = METADATA_SECONDS
         try:
             metadata = await self._asked(profile.issuer)
         except CredentialsError as error:
             if not profile.token_url:
                 raise
             log.warning("%s; the endpoints of the definition are used alone", error)
-            metadata = {}
+            metadata, seconds = {}, NO_METADATA_SECONDS
         if len(self._metadata) >= _MOST_ISSUERS:
             self._metadata.clear()
-        self._metadata[profile.issuer] = (monotonic() + METADATA_SECONDS, metadata)
+        self._metadata[profile.issuer] = (monotonic() + seconds, metadata)
         return metadata
 
     async def _asked(self, issuer: str) -> Mapping[str, Any]:
-        for url in metadata_urls(issuer):
-            request = OutboundRequest("GET", url, (("Accept", "application/json"),))
-            answer = await self._outbound.send(request, self._timeout)
-            if answer.status == _OK:
-                return read_metadata(issuer, answer.status, answer.body)
-        raise OAuthMisconfigured(
+        problem = OAuthMisconfigured(
             f"The issuer {issuer} publishes no metadata (RFC 8414); name the endpoints in "
             "oauth2Config",
             field="issuer",
         )
+        for url in metadata_urls(issuer):
+            request = OutboundRequest("GET", url, (("Accept", "application/json"),))
+            answer = await self._outbound.send(request, self._timeout)
+            if answer.status != _OK:
+                continue
+            try:
+                return read_metadata(issuer, answer.status, answer.body)
+            except OAuthMisconfigured as error:  # a page that is there for every path, say
+                problem = error
+        raise problem

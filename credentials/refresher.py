@@ -2,12 +2,14 @@
 
 The way of one refresh, in this order:
 
-1. One task per credential and process does it; callers wait for it, and their leaving stops nothing.
+1. One task per credential and process does it; callers wait for it, and their leaving stops
+   nothing.
 2. The record says who is on it. **The claim** is a compare-and-set on that very record: of all
    processes one wins, and having won proves that the store can be written now.
 3. The token endpoint is asked once. Nothing is sent again after bytes have been sent.
 4. The raw answer goes to the spool, on disk, before anybody looks into it.
-5. It is read, the record written with the new tokens and without the claim, the spool entry dropped.
+5. It is read, the record written with the new tokens and without the claim, the spool entry
+   dropped.
 
 A process that dies between 3 and 4 leaves a grant **in doubt**: its refresh token may be spent. One
 further try with it is allowed (servers with a grace period answer), and what fails then is told to
@@ -16,39 +18,53 @@ the owner. One that dies after 4 has lost nothing: whoever comes next reads the 
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
-from time import monotonic
-from types import MappingProxyType
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
 from uuid import uuid4
 
 from credentials.errors import (
     CredentialsError,
     CredentialsNotFound,
+    EndpointForbidden,
+    OAuthMisconfigured,
+    StoreUnavailable,
     TokenEndpointFailed,
     TokenRequestRefused,
 )
-from credentials.grants import Claim, Freshness, Grant, GrantState, freshness, from_record
+from credentials.grants import (
+    Claim,
+    Freshness,
+    Grant,
+    GrantState,
+    doubted,
+    freshness,
+    from_record,
+)
 from credentials.model import OutboundRequest, Part, RecordKey
 from credentials.oauth.profile import OAuthProfile
 from credentials.oauth.requests import renewal_request
 from credentials.parts import Claimed, Parts
+from credentials.patience import Patience, monotonic
 from credentials.settling import Settler, needs_reauthorization
 
 log = logging.getLogger("integration.credentials.refresh")
 
 _NOTHING = Grant()
-_WORTH_A_PAUSE = (TokenEndpointFailed, TokenRequestRefused)
+_WORTH_A_PAUSE = (
+    TokenEndpointFailed,
+    TokenRequestRefused,
+    EndpointForbidden,
+    OAuthMisconfigured,
+)
+_CLOCKS_APART = 300.0  # seconds by which a grant may seem to come from the future
 
 
-@dataclass(slots=True)
-class _Pause:
-    """An endpoint that failed is left alone until `until` (monotonic); `error` says why."""
+class _Wish(NamedTuple):
+    """What a caller wants: `refused` as in `fresh`; `at_once`, whatever the pauses say."""
 
-    failures: int
-    until: float
-    error: CredentialsError
+    refused: int = 0
+    at_once: bool = False
 
 
 class Refresher:
@@ -70,26 +86,34 @@ class Refresher:
         self._settler = settler
         self._seen = seen
         self._running: dict[RecordKey, asyncio.Task[Grant]] = {}
-        self._pauses: dict[RecordKey, _Pause] = {}
-        self._seen_claims: dict[str, float] = {}
+        self._patience = Patience(parts.timing)
 
-    async def fresh(self, tenant: str, instance_id: str, *, refused: int = 0) -> Grant:
+    async def fresh(
+        self, tenant: str, instance_id: str, *, refused: int = 0, at_once: bool = False
+    ) -> Grant:
         """Answer a grant whose access token can be used now.
 
         `refused` is the generation that the API has just refused: then the next one is fetched,
-        unless the present one is younger than `Timing.forced`. The caller sees by the generation.
+        unless the present one is younger than `Timing.forced`, or its server has just failed; the
+        caller sees by the generation. `at_once` is for somebody who asks for just that: then
+        neither counts.
         """
         key = RecordKey(tenant, instance_id, Part.GRANT)
+        wish = _Wish(refused, at_once)
         unstored = self._settler.unstored.get(key)
         if unstored is not None:  # the store must have it before another refresh may begin
-            return unstored
-        return await asyncio.shield(self._task(key, refused))
+            return self._unstored(key, unstored)
+        joined = key in self._running
+        grant = await asyncio.shield(self._task(key, wish))
+        if joined and refused and grant.generation <= refused:  # that task knew nothing of it
+            grant = await asyncio.shield(self._task(key, wish))
+        return grant
 
     def kick(self, tenant: str, instance_id: str) -> None:
         """Fetch the next token while the present one is still good; nobody waits."""
         key = RecordKey(tenant, instance_id, Part.GRANT)
-        if key not in self._settler.unstored and self._paused(key) is None:
-            _ = self._task(key, 0)
+        if key not in self._settler.unstored and self._patience.may_kick(key):
+            _ = self._task(key, _Wish())
 
     async def recover(self) -> int:
         """Put what a process before us has left in the spool where it belongs.
@@ -115,10 +139,17 @@ class Refresher:
             await asyncio.gather(*left, return_exceptions=True)
         await self._settler.close()
 
-    def _task(self, key: RecordKey, refused: int) -> asyncio.Task[Grant]:
+    def _unstored(self, key: RecordKey, grant: Grant) -> Grant:
+        if freshness(grant, self._parts.now()) is not Freshness.EXPIRED:
+            return grant
+        raise StoreUnavailable(
+            f"The tokens of {key.instance_id} wait for the store, and have ended meanwhile"
+        )
+
+    def _task(self, key: RecordKey, wish: _Wish) -> asyncio.Task[Grant]:
         task = self._running.get(key)
         if task is None:
-            task = self._running[key] = asyncio.create_task(self._fetched(key, refused))
+            task = self._running[key] = asyncio.create_task(self._fetched(key, wish))
             task.add_done_callback(lambda done: self._ended(key, done))
         return task
 
@@ -128,89 +159,87 @@ class Refresher:
         if not task.cancelled():
             task.exception()  # looked at: perhaps nobody waits any more
 
-    async def _fetched(self, key: RecordKey, refused: int) -> Grant:
-        try:
-            async with asyncio.timeout(self._parts.timing.whole):
-                while True:
-                    grant = await self._step(key, refused)
-                    if grant is not None:
-                        self._seen(key, grant)
-                        return grant
-        except TimeoutError:
-            raise TokenEndpointFailed(
-                f"The token of {key.instance_id} is being fetched elsewhere for very long; try "
-                "again"
-            ) from None
+    async def _fetched(self, key: RecordKey, wish: _Wish) -> Grant:
+        # Between the steps only: a deadline within one could lose an answer that is on its way.
+        ends = monotonic() + self._parts.timing.whole
+        while monotonic() < ends:
+            grant = await self._step(key, wish)
+            if grant is not None:
+                self._seen(key, grant)
+                return grant
+        raise TokenEndpointFailed(
+            f"The token of {key.instance_id} is being fetched elsewhere for very long; try again"
+        )
 
-    async def _step(self, key: RecordKey, refused: int) -> Grant | None:
+    async def _step(self, key: RecordKey, wish: _Wish) -> Grant | None:
         """Look at the record and do the next thing; None: look again."""
         found = await self._parts.store.get(key)
         grant = _NOTHING if found is None else from_record(found.record)
-        if self._usable(key, grant, refused):
-            return grant
         if grant.state is GrantState.NEEDS_REAUTHORIZATION:
             raise needs_reauthorization(key, grant.cause)
+        stands = self._patience.claim_stands(key, grant.claim)
+        if self._usable(key, grant, wish, is_claimed=stands):
+            return grant
+        if stands:
+            await asyncio.sleep(self._parts.timing.poll())
+            return None
         version = 0 if found is None else found.version
         if grant.claim is not None:
-            await self._behind(key, grant, version)
+            await self._take_over(key, grant, grant.claim, version)
             return None
-        pause = self._paused(key)
-        if pause is not None:
-            raise pause.error.with_traceback(None)
-        return await self._renew(key, grant, version)
+        return await self._renew(Claimed(key, grant, version, uuid4().hex), wish)
 
-    def _usable(self, key: RecordKey, grant: Grant, refused: int) -> bool:
+    def _usable(self, key: RecordKey, grant: Grant, wish: _Wish, *, is_claimed: bool) -> bool:
         now = self._parts.now()
         state = freshness(grant, now)
         if state is Freshness.EXPIRED:
             return False
-        idle = grant.claim is None and self._paused(key) is None
-        if refused and grant.generation <= refused:
-            young = 0 <= now - grant.received_at < self._parts.timing.forced
-            return young or self._paused(key) is not None
-        return state is Freshness.FRESH or not idle
+        if wish.refused and grant.generation <= wish.refused:
+            age = now - grant.received_at
+            young = -_CLOCKS_APART < age < self._parts.timing.forced
+            return not wish.at_once and (young or self._patience.paused(key) is not None)
+        return state is Freshness.FRESH or is_claimed or self._patience.paused(key) is not None
 
-    def _paused(self, key: RecordKey) -> _Pause | None:
-        pause = self._pauses.get(key)
-        return pause if pause is not None and monotonic() < pause.until else None
-
-    async def _behind(self, key: RecordKey, grant: Grant, version: int) -> None:
-        """Somebody has claimed: wait for what comes, or take over from somebody who is gone."""
-        claim = grant.claim
-        if claim is None:
-            return
-        seen = self._seen_claims.setdefault(claim.attempt, monotonic())
-        if monotonic() - seen < self._parts.timing.claim:
-            await asyncio.sleep(self._parts.timing.poll())
-            return
-        self._seen_claims.clear()  # of all that ever waited; those still waiting begin anew
+    async def _take_over(self, key: RecordKey, grant: Grant, claim: Claim, version: int) -> None:
+        """Take a claim from somebody who is gone: what it has brought is in the spool, or lost."""
         entry = await self._parts.spool.find(key, claim.attempt)
         if entry is not None:
             await self._settler.settle_spooled(entry)
             return
         log.warning("the refresh of %s by %s has no known end", key.instance_id, claim.owner)
-        doubt = claim.attempt if grant.refresh_token else ""
-        await self._settler.write(key, replace(grant, claim=None, doubt=doubt), version)
+        free = replace(grant, claim=None)
+        if grant.refresh_token:
+            free = doubted(grant, claim.attempt)
+        await self._settler.write(key, free, version)
 
-    async def _renew(self, key: RecordKey, grant: Grant, version: int) -> Grant | None:
+    async def _renew(self, before: Claimed, wish: _Wish) -> Grant | None:
+        """Claim the record, and exchange; None: look again."""
+        key, grant = before.key, before.grant
         profile = await self._parts.profiles.of(key.tenant, key.instance_id)
+        pause = None if wish.at_once else self._patience.paused(key)
+        if pause is not None and pause.profile == profile:
+            raise pause.error.with_traceback(None)
         request = self._request(key, profile, grant)
         if request is None:
-            await self._settler.over(key, grant, version, "no_refresh_token")
+            over = await self._settler.over(key, grant, before.version, "no_refresh_token")
+            if over is not None:
+                raise over
             return None
-        attempt = uuid4().hex
-        claim = replace(grant, claim=Claim(self._parts.owner, attempt))
-        claimed_version = await self._settler.write(key, claim, version)
-        if claimed_version is None:
+        grant = replace(grant, claim=Claim(self._parts.owner, before.attempt))
+        version = await self._settler.write(key, grant, before.version)
+        if version is None:
             return None  # lost the race: look who won
-        claimed = Claimed(key, claim, claimed_version, attempt)
+        claimed = replace(before, grant=grant, version=version)
+        if not before.version and not await self._parts.is_configured(key):
+            await self._parts.store.delete(key)  # what was deleted just now must not come back
+            return None
         try:
-            grant_or_none = await self._exchange(claimed, profile, request)
+            answered = await self._exchange(claimed, profile, request)
         except _WORTH_A_PAUSE as error:
-            self._pause(key, error)
+            self._patience.pause(key, profile, error)
             raise
-        self._pauses.pop(key, None)
-        return grant_or_none
+        self._patience.resume(key)
+        return answered
 
     async def _exchange(
         self, claimed: Claimed, profile: OAuthProfile, request: OutboundRequest
@@ -236,10 +265,3 @@ class Refresher:
             f"Instance {key.instance_id} is not authorized yet; start with auth/oauth2/start",
             instanceId=key.instance_id,
         )
-
-    def _pause(self, key: RecordKey, error: CredentialsError) -> None:
-        before = self._pauses.get(key)
-        failures = 1 if before is None else before.failures + 1
-        asked = getattr(error, "retry_after_ms", 0) / 1000
-        seconds = max(asked, self._parts.timing.cooldown(failures))
-        self._pauses[key] = _Pause(failures, monotonic() + seconds, error)

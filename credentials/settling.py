@@ -2,22 +2,34 @@
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import replace
+from enum import Enum, auto
+from typing import Any
 from urllib.parse import urlsplit
 
 from credentials.errors import (
     CredentialsError,
-    CredentialsNotFound,
     EndpointSilent,
     NeedsReauthorization,
     SpoolUnavailable,
-    StoreUnavailable,
     TokenEndpointFailed,
     TokenRequestRefused,
-    VersionConflict,
 )
-from credentials.grants import Grant, GrantState, from_record, margin_of, renewed, to_record
+from credentials.grants import (
+    DELETED,
+    Grant,
+    GrantState,
+    doubted,
+    ended,
+    from_record,
+    margin_of,
+    renewed,
+    to_record,
+    waits_for,
+)
+from credentials.introspection import with_end
 from credentials.model import (
     AuditEntry,
     OutboundAnswer,
@@ -28,14 +40,22 @@ from credentials.model import (
 )
 from credentials.oauth.answers import TokenAnswer, TokenRefusal, read_token_answer
 from credentials.oauth.profile import OAuthProfile
-from credentials.oauth.requests import revocation_request
-from credentials.introspection import with_end
 from credentials.parts import Claimed, Parts
+from credentials.revoking import Revoker
 
 log = logging.getLogger("integration.credentials.refresh")
 
 _REFUSED_FROM = 400
-_REVOKE_SECONDS = 10.0
+_NOT_DONE = frozenset({429, 503})  # by these a server says that it has not even tried
+_WITHOUT_CONSENT = frozenset({"client_credentials", "jwt_bearer"})
+
+
+class _Fate(Enum):
+    """What became of a grant that was to be put in its place."""
+
+    KEPT = auto()
+    SUPERSEDED = auto()
+    DELETED = auto()
 
 
 class Settler:
@@ -43,44 +63,28 @@ class Settler:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self.revoker = Revoker(parts)
         self.unstored: dict[RecordKey, Grant] = {}
         self._background: set[asyncio.Task[None]] = set()
 
     async def write(self, key: RecordKey, grant: Grant, version: int) -> int | None:
-        """Write a grant; None when somebody else was first.
-
-        A write that is reported as failed may have happened: then it is looked for.
-        """
-        record = to_record(grant)
-        try:
-            return await self._parts.store.put(key, record, version)
-        except VersionConflict:
-            return None
-        except StoreUnavailable:
-            found = await self._parts.store.get(key)
-            if found is None or found.record.fields != record.fields:
-                raise
-            return found.version
+        """Write a grant; None when somebody else was first."""
+        return await self._parts.write(key, to_record(grant), version)
 
     async def unanswered(
         self, claimed: Claimed, profile: OAuthProfile, error: CredentialsError
     ) -> None:
         """Give a claim back whose request has no answer; what may be spent is in doubt."""
-        spent = isinstance(error, EndpointSilent) and not profile.refresh_retry_safe
-        doubt = claimed.attempt if spent and claimed.grant.refresh_token else claimed.grant.doubt
         self._note(claimed.key, "token.refreshed", outcome=type(error).__name__)
-        with suppress(StoreUnavailable):  # then the claim runs out, which says the same
-            await self.write(
-                claimed.key, replace(claimed.grant, claim=None, doubt=doubt), claimed.version
-            )
+        with suppress(CredentialsError):  # then the claim runs out, which says the same
+            await self._given_back(claimed, profile, spent=isinstance(error, EndpointSilent))
 
     async def settle(
         self, claimed: Claimed, profile: OAuthProfile, answer: OutboundAnswer
     ) -> Grant | None:
         """Read an answer and act on it; None: look at the record again.
 
-        Raises `NeedsReauthorization`, `TokenRequestRefused`, `TokenEndpointFailed`, and
-        `CredentialsNotFound` when the credentials were deleted meanwhile.
+        Raises `NeedsReauthorization`, `TokenRequestRefused` and `TokenEndpointFailed`.
         """
         received_at = self._parts.now()
         entry = SpoolEntry(
@@ -97,15 +101,19 @@ class Settler:
         if isinstance(read, TokenAnswer):
             read = await with_end(self._parts, profile, read)
         if isinstance(read, TokenRefusal):
-            await self._parts.spool.drop(claimed.key, claimed.attempt)
-            return await self._refused(claimed, profile, read)
+            undone = read.permanent or read.client_fault or answer.status in _NOT_DONE
+            refused = await self._refused(claimed, profile, read, spent=not undone)
+            await self._unspooled(claimed.key, claimed.attempt)
+            if refused is not None:
+                raise refused
+            return None
         return await self._answered(claimed, profile, read, received_at)
 
     async def settle_spooled(self, entry: SpoolEntry) -> None:
         """Bring an answer that another process has left to where it belongs, if it still does."""
         found = await self._parts.store.get(entry.key)
         grant = None if found is None else from_record(found.record)
-        if found is None or grant is None or not _waits_for(grant, entry.attempt):
+        if found is None or grant is None or not waits_for(grant, entry.attempt):
             await self._parts.spool.drop(entry.key, entry.attempt)
             return
         profile = await self._parts.profiles.of(entry.key.tenant, entry.key.instance_id)
@@ -114,47 +122,45 @@ class Settler:
         claimed = Claimed(entry.key, grant, found.version, entry.attempt)
         if isinstance(read, TokenAnswer):
             log.info("an answer for %s was found in the spool", entry.key.instance_id)
+            read = await with_end(self._parts, profile, read)
             await self._answered(claimed, profile, read, entry.received_at)
         else:
-            await self.write(entry.key, replace(grant, claim=None), found.version)
+            await self._given_back(claimed, profile, spent=True)
             await self._parts.spool.drop(entry.key, entry.attempt)
 
-    async def over(self, key: RecordKey, grant: Grant, version: int, cause: str) -> None:
-        """Write down that a grant is over, tell its owner, and raise `NeedsReauthorization`.
+    async def over(
+        self, key: RecordKey, grant: Grant, version: int, cause: str
+    ) -> NeedsReauthorization | None:
+        """Write down that a grant is over, tell its owner, and answer the error.
 
-        Returns when a newer consent has taken its place meanwhile.
+        None when a newer consent has taken its place meanwhile.
         """
-        ended = replace(grant, claim=None, state=GrantState.NEEDS_REAUTHORIZATION, cause=cause)
-        if await self.write(key, ended, version) is None:
-            return
+        if await self.write(key, ended(grant, cause), version) is None:
+            return None
         error = needs_reauthorization(key, cause)
         await self._told(key, Report(Standing.AUTH_ERROR, "AUTHENTICATION_ERROR", error.message))
-        raise error
-
-    async def revoke(self, profile: OAuthProfile, grant: Grant) -> bool:
-        """Tell the server that a grant is over (RFC 7009), as well as that goes; tell whether."""
-        told = bool(profile.revocation_url)
-        for token, hint in (
-            (grant.refresh_token, "refresh_token"),
-            (grant.access_token, "access_token"),
-        ):
-            if not token or not profile.revocation_url:
-                continue
-            request = revocation_request(profile, token, hint, self._parts.clock())
-            try:
-                answer = await self._parts.outbound.send(request, _REVOKE_SECONDS)
-            except CredentialsError as error:
-                log.warning("a token could not be revoked: %s", error)
-                told = False
-            else:
-                told = told and answer.status < _REFUSED_FROM
-        return told
+        return error
 
     async def close(self) -> None:
         """Stop what runs in the background; the spool has what it was about."""
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+        await self.revoker.close()
+
+    async def _given_back(self, claimed: Claimed, profile: OAuthProfile, *, spent: bool) -> None:
+        """Give a claim back; where the refresh token may be `spent`, it is in doubt."""
+        grant = replace(claimed.grant, claim=None)
+        if spent and not profile.refresh_retry_safe and _shows_token(profile, grant):
+            grant = doubted(grant, claimed.attempt)
+        await self.write(claimed.key, grant, claimed.version)
+
+    async def _unspooled(self, key: RecordKey, attempt: str) -> None:
+        """Drop an entry whose answer is dealt with; one that stays is harmless."""
+        try:
+            await self._parts.spool.drop(key, attempt)
+        except SpoolUnavailable as error:
+            log.warning("an entry of %s stays in the spool: %s", key.instance_id, error)
 
     async def _spooled(self, entry: SpoolEntry) -> None:
         try:
@@ -165,41 +171,50 @@ class Settler:
 
     async def _answered(
         self, claimed: Claimed, profile: OAuthProfile, answer: TokenAnswer, received_at: float
-    ) -> Grant:
+    ) -> Grant | None:
+        key = claimed.key
         self._parts.known(answer.access_token, answer.refresh_token or "")
         grant = renewed(claimed.grant, answer, received_at, claimed.attempt, margin_of(profile))
         try:
-            stored = await self.write(claimed.key, grant, claimed.version) is not None
-            if not stored and not await self._placed(claimed.key, profile, grant):
-                raise _deleted(claimed.key)
-        except StoreUnavailable as error:
-            log.warning("a new token of %s waits for the store: %s", claimed.key.instance_id, error)
-            self.unstored[claimed.key] = grant
-            self._spawn(self._keep_storing(claimed.key, profile, grant))
+            written = await self.write(key, grant, claimed.version) is not None
+            fate = _Fate.KEPT if written else await self._placed(key, grant)
+        except CredentialsError as error:
+            log.warning("a new token of %s waits for the store: %s", key.instance_id, error)
+            self.unstored[key] = grant
+            self._spawn(self._keep_storing(key, profile, grant))
             return grant
-        await self._parts.spool.drop(claimed.key, claimed.attempt)
-        self._note(claimed.key, "token.refreshed", generation=grant.generation)
-        if answer.captured:
-            await self._told(claimed.key, Report(Standing.CONNECTED, captured=answer.captured))
+        await self._settled(key, profile, grant, fate)
+        if fate is not _Fate.KEPT:
+            return None
+        if answer.captured or claimed.grant.state is not GrantState.ACTIVE:
+            await self._told(key, Report(Standing.CONNECTED, captured=answer.captured))
         return grant
 
-    async def _placed(self, key: RecordKey, profile: OAuthProfile, grant: Grant) -> bool:
-        """Put a grant where its claim still stands; tell whether there was room for it at all.
-
-        What was deleted meanwhile stays deleted, and the fresh token is revoked.
-        """
+    async def _placed(self, key: RecordKey, grant: Grant) -> _Fate:
+        """Put a grant where its claim still stands, if it does."""
         while True:
             found = await self._parts.store.get(key)
-            if found is None:
-                await self.revoke(profile, grant)
-                await self._parts.spool.drop(key, grant.attempt)
-                self._note(key, "token.discarded", outcome="deleted")
-                return False
-            current = from_record(found.record)
-            if current.attempt == grant.attempt or not _waits_for(current, grant.attempt):
-                return True  # it has landed, or a newer consent has taken its place
+            current = None if found is None else from_record(found.record)
+            if found is None or current is None or current.cause == DELETED:
+                return _Fate.DELETED
+            if current.attempt == grant.attempt:  # it has landed before
+                return _Fate.KEPT
+            if not waits_for(current, grant.attempt):
+                return _Fate.SUPERSEDED
             if await self.write(key, grant, found.version) is not None:
-                return True
+                return _Fate.KEPT
+
+    async def _settled(
+        self, key: RecordKey, profile: OAuthProfile, grant: Grant, fate: _Fate
+    ) -> None:
+        """Clear up behind a grant: what was deleted meanwhile stays so, and is revoked."""
+        if fate is _Fate.DELETED:
+            self.revoker.revoke(key, profile, grant)
+        if fate is _Fate.KEPT:
+            self._note(key, "token.refreshed", generation=grant.generation)
+        else:
+            self._note(key, "token.discarded", outcome=fate.name.lower())
+        await self._unspooled(key, grant.attempt)
 
     async def _keep_storing(self, key: RecordKey, profile: OAuthProfile, grant: Grant) -> None:
         tries = 0
@@ -207,32 +222,35 @@ class Settler:
             await asyncio.sleep(self._parts.timing.store_pause(tries))
             tries += 1
             try:
-                await self._placed(key, profile, grant)
-            except StoreUnavailable:
+                fate = await self._placed(key, grant)
+            except CredentialsError:
                 continue
-            finally_stored = self.unstored.pop(key, None)
-            if finally_stored is not None:
-                self._note(key, "token.refreshed", generation=grant.generation, tries=tries)
-            await self._parts.spool.drop(key, grant.attempt)
+            self.unstored.pop(key, None)
+            await self._settled(key, profile, grant, fate)
             return
 
     async def _refused(
-        self, claimed: Claimed, profile: OAuthProfile, refusal: TokenRefusal
-    ) -> Grant | None:
+        self, claimed: Claimed, profile: OAuthProfile, refusal: TokenRefusal, *, spent: bool
+    ) -> CredentialsError | None:
+        """Act on a refusal and answer its error; None: look at the record again."""
+        grant = claimed.grant
         self._note(claimed.key, "token.refreshed", outcome=refusal.error or "refused")
-        if refusal.permanent and claimed.grant.refresh_token:
-            cause = "in_doubt" if claimed.grant.doubt else refusal.error
-            await self.over(claimed.key, claimed.grant, claimed.version, cause)
-            return None
-        await self.write(claimed.key, replace(claimed.grant, claim=None), claimed.version)
+        if refusal.permanent and _shows_token(profile, grant):
+            if profile.grant == "token_exchange":  # which can begin anew
+                anew = replace(grant, claim=None, refresh_token="", doubt="")
+                await self.write(claimed.key, anew, claimed.version)
+                return None
+            cause = "in_doubt" if grant.doubt else refusal.error
+            return await self.over(claimed.key, grant, claimed.version, cause)
+        await self._given_back(claimed, profile, spent=spent)
         details = {"error": refusal.error, "description": refusal.description}
         if refusal.permanent or refusal.client_fault:
-            raise TokenRequestRefused(
+            return TokenRequestRefused(
                 f"The token endpoint of {claimed.key.instance_id} refuses the client or its "
                 f"request ({refusal.error}); check clientId, clientSecret and oauth2Config",
                 **details,
             )
-        raise TokenEndpointFailed(
+        return TokenEndpointFailed(
             "The token endpoint cannot answer now; the refresh is tried again later",
             retry_after_ms=round((refusal.retry_after or 0) * 1000),
             host=urlsplit(profile.token_url).netloc,
@@ -251,7 +269,7 @@ class Settler:
             AuditEntry(action, key.tenant, key.instance_id, self._parts.owner, outcome, details)
         )
 
-    def _spawn(self, work: "asyncio._CoroutineLike[None]") -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
@@ -267,12 +285,6 @@ def needs_reauthorization(key: RecordKey, cause: str) -> NeedsReauthorization:
     )
 
 
-def _waits_for(grant: Grant, attempt: str) -> bool:
-    claimed = grant.claim is not None and grant.claim.attempt == attempt
-    return claimed or grant.doubt == attempt
-
-
-def _deleted(key: RecordKey) -> CredentialsNotFound:
-    return CredentialsNotFound(
-        f"The credentials of {key.instance_id} were deleted meanwhile", instanceId=key.instance_id
-    )
+def _shows_token(profile: OAuthProfile, grant: Grant) -> bool:
+    """Tell whether the request for the next token shows the refresh token."""
+    return bool(grant.refresh_token) and profile.grant not in _WITHOUT_CONSENT

@@ -1,24 +1,31 @@
 """Looking after credentials: store them, look at them, refresh, prove and revoke them."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from math import isfinite
 from typing import Any
 from urllib.parse import quote, urlencode
-from uuid import uuid4
 
 from credentials.ending import Ending
 from credentials.errors import (
+    CredentialsBusy,
     CredentialsError,
-    CredentialsNotFound,
-    InvalidCredentials,
     OAuthMisconfigured,
     SchemeNotAvailable,
     VersionConflict,
 )
-from credentials.grants import Freshness, Grant, GrantState, freshness, from_record, to_record
+from credentials.grants import (
+    Freshness,
+    Grant,
+    GrantState,
+    freshness,
+    from_record,
+    margin_of,
+    to_record,
+)
+from credentials.importing import read_tokens
 from credentials.model import (
     AuditEntry,
     Authorization,
@@ -34,14 +41,14 @@ from credentials.model import (
 from credentials.parts import Parts
 from credentials.refresher import Refresher
 from credentials.schemes import TOKEN_TYPES
+from credentials.settling import needs_reauthorization
 
 log = logging.getLogger("integration.credentials.upkeep")
 
 _TRIES = 5
 _REFUSALS = frozenset({401, 403})
-_FAILED_FROM = 400
+_ACCEPTED = range(200, 300)  # a redirect leads to a page for logging in, mostly
 _PROBE_SECONDS = 15.0
-_MOST_SECONDS = 10 * 365 * 86_400
 
 Authorize = Callable[[str, str, AuthScheme, OutgoingRequest, int], Awaitable[Authorization | None]]
 
@@ -112,16 +119,15 @@ class Upkeep:
         return await self.status(tenant, instance_id)
 
     async def revoke(self, tenant: str, instance_id: str, actor: str) -> None:
-        """Forget the credentials of an instance that stays; tokens are revoked at their server."""
+        """Forget the credentials of an instance that stays; tokens are revoked at their server.
+
+        Of `oauth2` that is the owner's consent; of every other type it is what the config has.
+        """
         connection = await self._parts.connections.connection(tenant, instance_id)
-        tokens = connection.scheme.type in TOKEN_TYPES
-        parts = (Part.GRANT, Part.FLOWS) if tokens else (Part.CONFIG,)
+        is_consent = connection.scheme.type == "oauth2"
+        parts = (Part.GRANT, Part.FLOWS) if is_consent else tuple(Part)
         await self._ending.end(tenant, instance_id, parts, actor)
-        standing = (
-            Standing.PENDING_AUTHENTICATION
-            if connection.scheme.type == "oauth2"
-            else Standing.DISCONNECTED
-        )
+        standing = Standing.PENDING_AUTHENTICATION if is_consent else Standing.DISCONNECTED
         report = Report(standing, "NOT_CONNECTED", "The credentials were deleted")
         await self._parts.connections.report(tenant, instance_id, report)
 
@@ -141,7 +147,7 @@ class Upkeep:
         return CredentialsStatus(type_, "missing" if kept is None else "connected")
 
     async def refresh(self, tenant: str, instance_id: str, actor: str) -> CredentialsStatus:
-        """Fetch the next token now, unless the present one is very young.
+        """Fetch the next token now, however young the present one is.
 
         Raises `OAuthMisconfigured` where there is no token, and what `Refresher.fresh` raises.
         """
@@ -157,7 +163,7 @@ class Upkeep:
         key = RecordKey(tenant, instance_id, Part.GRANT)
         found = await self._parts.store.get(key)
         generation = 0 if found is None else from_record(found.record).generation
-        await self._refresher.fresh(tenant, instance_id, refused=generation)
+        await self._refresher.fresh(tenant, instance_id, refused=generation, at_once=True)
         self._note("credentials.refreshed", tenant, instance_id, actor)
         return await self.status(tenant, instance_id)
 
@@ -184,7 +190,7 @@ class Upkeep:
                 expectedVersion=connection.version,
             )
         answer = await self._parts.outbound.send(_probe(probe, authorization), _PROBE_SECONDS)
-        proof = Proof(answer.status < _FAILED_FROM, answer.status)
+        proof = Proof(answer.status in _ACCEPTED, answer.status)
         if proof.accepted:
             report = Report(Standing.CONNECTED)
         elif answer.status in _REFUSALS:
@@ -199,9 +205,15 @@ class Upkeep:
         self, tenant: str, instance_id: str, connection: Connection, grant: Grant | None
     ) -> None:
         """Tell once more what may not have been heard: a crash can part record and row."""
-        waits = connection.standing == Standing.PENDING_AUTHENTICATION
-        if waits and grant is not None and grant.state is GrantState.ACTIVE and grant.generation:
+        if grant is None or not grant.generation:
+            return
+        is_active = grant.state is GrantState.ACTIVE
+        if is_active and connection.standing == Standing.PENDING_AUTHENTICATION:
             await self._parts.connections.report(tenant, instance_id, Report(Standing.CONNECTED))
+        if not is_active and connection.standing == Standing.CONNECTED:
+            error = needs_reauthorization(RecordKey(tenant, instance_id), grant.cause)
+            report = Report(Standing.AUTH_ERROR, "AUTHENTICATION_ERROR", error.message)
+            await self._parts.connections.report(tenant, instance_id, report)
 
     def _of_grant(self, type_: str, grant: Grant | None) -> CredentialsStatus:
         if grant is None or not grant.generation:
@@ -225,30 +237,28 @@ class Upkeep:
         )
 
     async def _import(self, key: RecordKey, data: Mapping[str, Any]) -> None:
-        now = self._parts.now()
-        grant = Grant(
-            access_token=_text(data, "access_token"),
-            refresh_token=_text(data, "refresh_token", required=False),
-            token_type=_text(data, "token_type", required=False) or "Bearer",
-            scope=_text(data, "scope", required=False),
-            received_at=now,
-            expires_at=_expiry(data, now),
-            attempt=uuid4().hex,
-        )
-        self._parts.known(grant.access_token, grant.refresh_token)
+        brought = read_tokens(data, self._parts.now(), await self._margin(key))
+        self._parts.known(brought.access_token, brought.refresh_token)
         for tries in range(_TRIES):
             found = await self._parts.store.get(key)
-            generation = 1 if found is None else from_record(found.record).generation + 1
+            before = Grant() if found is None else from_record(found.record)
             version = 0 if found is None else found.version
-            try:
-                await self._parts.store.put(
-                    key, to_record(replace(grant, generation=generation)), version
-                )
-            except VersionConflict:
-                if tries == _TRIES - 1:
-                    raise
-            else:
+            record = to_record(replace(brought, generation=before.generation + 1))
+            if await self._parts.write(key, record, version) is not None:
                 return
+            await asyncio.sleep(self._parts.timing.store_pause(tries))
+        raise CredentialsBusy(
+            f"Credentials of {key.instance_id} changed {_TRIES} times during the update; try again",
+            instanceId=key.instance_id,
+            tries=_TRIES,
+        )
+
+    async def _margin(self, key: RecordKey) -> float | None:
+        try:
+            return margin_of(await self._parts.profiles.of(key.tenant, key.instance_id))
+        except CredentialsError as error:
+            log.info("no profile of %s yet: %s", key.instance_id, error)
+            return None
 
     def _note(self, action: str, tenant: str, instance_id: str, actor: str) -> None:
         self._parts.audit.note(AuditEntry(action, tenant, instance_id, actor))
@@ -260,34 +270,3 @@ def _probe(probe: OutgoingRequest, authorization: Authorization) -> OutboundRequ
     if authorization.query:
         url += ("&" if "?" in url else "?") + urlencode(authorization.query, quote_via=quote)
     return OutboundRequest(probe.method, url, headers, probe.body, authorization.certificate)
-
-
-def _text(data: Mapping[str, Any], name: str, *, required: bool = True) -> str:
-    value = data.get(name)
-    if value is None and not required:
-        return ""
-    if not isinstance(value, str) or (required and not value):
-        raise InvalidCredentials(f"Credentials field {name!r} must be a text", field=name)
-    return value
-
-
-def _expiry(data: Mapping[str, Any], now: float) -> float | None:
-    """Read `expires_at` or `expires_in`; none of them: no known end."""
-    at, seconds = data.get("expires_at"), data.get("expires_in")
-    try:
-        if isinstance(at, str):
-            moment = datetime.fromisoformat(at)
-            return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
-        end = at if at is not None else None if seconds is None else now + float(seconds)
-        return None if end is None else _bounded(float(end), now)
-    except (TypeError, ValueError):
-        raise InvalidCredentials(
-            "Credentials field 'expires_at' must be a time (RFC 3339) or seconds since 1970",
-            field="expires_at",
-        ) from None
-
-
-def _bounded(end: float, now: float) -> float:
-    if not isfinite(end):
-        raise ValueError
-    return min(max(end, 0.0), now + _MOST_SECONDS)
