@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from credentials.chain import GENESIS, Head, Mark, decode_mark, encode_mark, file_of, link, verify
@@ -50,6 +50,7 @@ def broken_at(lines: Sequence[bytes]) -> int | None:
     return None
 
 
+@settings(deadline=None, max_examples=60)
 @given(chains)
 def test_what_was_written_is_good(chain: list[AuditEntry]) -> None:
     """The heads of a chain are numbered without a gap, and the last is that of its last entry."""
@@ -87,6 +88,7 @@ def test_an_entry_is_what_the_documentation_says() -> None:
     assert line.count(b"\n") == 1
 
 
+@settings(deadline=None, max_examples=60)
 @given(chains, st.data())
 def test_a_changed_line_is_found(chain: list[AuditEntry], data: st.DataObject) -> None:
     """Whatever octet is changed, the break is at its line."""
@@ -101,6 +103,7 @@ def test_a_changed_line_is_found(chain: list[AuditEntry], data: st.DataObject) -
     assert broken_at(lines) == place + 1
 
 
+@settings(deadline=None, max_examples=60)
 @given(chains, st.data())
 def test_a_cut_or_lengthened_line_is_found(chain: list[AuditEntry], data: st.DataObject) -> None:
     """Octets that are taken out of a line or put into it break it."""
@@ -117,6 +120,7 @@ def test_a_cut_or_lengthened_line_is_found(chain: list[AuditEntry], data: st.Dat
     assert broken_at(lines) == place + 1
 
 
+@settings(deadline=None, max_examples=60)
 @given(chains, st.data())
 def test_a_removed_line_is_found(chain: list[AuditEntry], data: st.DataObject) -> None:
     """Where a line is missing, the next one does not fit."""
@@ -127,6 +131,7 @@ def test_a_removed_line_is_found(chain: list[AuditEntry], data: st.DataObject) -
     assert broken_at(lines) == place + 1
 
 
+@settings(deadline=None, max_examples=60)
 @given(chains, st.data())
 def test_reordered_lines_are_found(chain: list[AuditEntry], data: st.DataObject) -> None:
     """Of lines in another order, the first that stands wrong is the break."""
@@ -137,6 +142,7 @@ def test_reordered_lines_are_found(chain: list[AuditEntry], data: st.DataObject)
     assert broken_at([lines[origin] for origin in order]) == (moved[0] + 1 if moved else None)
 
 
+@settings(deadline=None, max_examples=60)
 @given(chains, entries, st.data())
 def test_an_inserted_line_is_found(
     chain: list[AuditEntry], entry: AuditEntry, data: st.DataObject
@@ -177,6 +183,7 @@ def test_only_json_can_be_written(value: object) -> None:
         link(GENESIS, START, "host:1", AuditEntry("a", "t", "i", "me", details={"x": value}))
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.integers(0, 10**18), st.integers(1, 999_999), st.integers(0, 10**15))
 def test_a_mark_is_read_as_it_was_written(number: int, file: int, start: int) -> None:
     """A head file has one length, so that writing over it never leaves a rest."""

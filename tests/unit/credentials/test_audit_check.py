@@ -65,7 +65,7 @@ def test_all_files_are_told_with_their_heads(directory: Path) -> None:
     assert files[-1].entries == 8
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_any_edit_of_any_file_is_found(
     tmp_path: Path, untouched: dict[str, bytes], data: st.DataObject

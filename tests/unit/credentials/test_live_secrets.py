@@ -9,7 +9,7 @@ from urllib.parse import quote, quote_plus, urlencode
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from credentials.live_secrets import LiveSecrets
@@ -53,6 +53,7 @@ around = st.text(st.characters(codec="utf-8"), max_size=20)
 def test_every_form_is_masked_whole(written: Callable[[str], str]) -> None:
     """Of a secret that stands in a text in any form, nothing is left."""
 
+    @settings(deadline=None, max_examples=60)
     @given(secrets)
     def check(secret: str) -> None:
         live = LiveSecrets()
@@ -66,6 +67,7 @@ def test_every_form_is_masked_whole(written: Callable[[str], str]) -> None:
 def test_base64_is_masked_wherever_it_begins(written: Callable[[str], str]) -> None:
     """In base64 of something longer, the digits that belong to the secret alone are masked."""
 
+    @settings(deadline=None, max_examples=60)
     @given(secrets, around, around)
     def check(secret: str, before: str, after: str) -> None:
         live = LiveSecrets()
@@ -120,6 +122,7 @@ def test_odd_header_values_are_taken_as_they_are(value: str) -> None:
     assert live.mask("correct-horse") == "***"
 
 
+@settings(deadline=None, max_examples=60)
 @given(around, secrets, around, secrets, around)
 def test_the_text_around_secrets_stays(
     before: str, one: str, between: str, other: str, after: str
@@ -135,6 +138,7 @@ def test_the_text_around_secrets_stays(
     assert live.mask(masked) == masked
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.text())
 def test_a_text_without_secrets_is_itself(text: str) -> None:
     """What holds no secret comes back as it was."""
@@ -162,6 +166,7 @@ def test_short_values_are_no_secrets() -> None:
     assert live.mask("error 1234567 error") == "error 1234567 error"
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.integers(8, 400), min_size=1, max_size=80, unique=True), st.randoms())
 def test_secrets_that_begin_alike_are_all_found(lengths: list[int], random: object) -> None:
     """However many secrets share their first characters, each is masked whole."""
@@ -228,6 +233,7 @@ def test_many_threads_add_and_mask() -> None:
     assert failed == []
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.text() | st.text("%\\&u41d8;#x0e", max_size=30))
 def test_every_reading_knows_where_it_came_from(text: str) -> None:
     """Of any text, all readings have one place for each character, in order, within the text."""
