@@ -45,7 +45,8 @@ class Claim:
 class Grant:
     """The tokens of an instance. Never printed. Times are seconds since 1970.
 
-    `generation` counts access tokens from 1. `attempt` is the claim that the present token came by.
+    `generation` counts access tokens from 1. `attempt` is the claim that the present token came by,
+    empty for one that was handed in.
     `margin` is how many seconds before its end the next one is fetched; None: a fifth of its life,
     at least a minute. `doubt` names, between blanks, the claims whose request was sent and whose
     answer nobody has: the refresh token may be spent.

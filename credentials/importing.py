@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Any, Final
-from uuid import uuid4
 
 from credentials.errors import InvalidCredentials
 from credentials.grants import Grant
@@ -31,7 +30,6 @@ def read_tokens(data: Mapping[str, Any], now: float, margin: float | None) -> Gr
         scope=_text(data, "scope"),
         received_at=now,
         expires_at=_expiry(data, now),
-        attempt=uuid4().hex,
         margin=margin,
     )
 

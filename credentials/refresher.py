@@ -196,7 +196,9 @@ class Refresher:
             return False
         if wish.refused and grant.generation <= wish.refused:
             age = now - grant.received_at
-            young = -_CLOCKS_APART < age < self._parts.timing.forced
+            # How old a token is that was handed in, nobody knows.
+            fetched = bool(grant.attempt)
+            young = fetched and -_CLOCKS_APART < age < self._parts.timing.forced
             return not wish.at_once and (young or self._patience.paused(key) is not None)
         return state is Freshness.FRESH or is_claimed or self._patience.paused(key) is not None
 
