@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from credentials import flows
@@ -26,6 +27,7 @@ log = logging.getLogger("integration.credentials.connect")
 
 _PENDING = "authorization_pending"
 _SLOW_DOWN = "slow_down"
+_DENIED = "access_denied"  # by the owner, and for good (RFC 8628 §3.5)
 _SLOWER = 5.0  # seconds, RFC 8628 §3.5
 _STORE_TRIES = 10
 
@@ -97,6 +99,8 @@ class Devices:
             await self._taken(key, state, flow)
             await self._landing.connected(key, profile, answer, {})
             return
+        if answer.error == _DENIED:
+            answer = replace(answer, permanent=True)
         if answer.error in {_PENDING, _SLOW_DOWN} or not (answer.permanent or answer.client_fault):
             raise TokenEndpointFailed(
                 "The owner has not consented on the device yet; ask again later",

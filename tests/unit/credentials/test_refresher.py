@@ -89,7 +89,7 @@ class ClaimlessStore(MemorySecretStore):
         await asyncio.sleep(0.001)
         return await super().get(key)
 
-    async def put(self, key: RecordKey, record: SecretRecord, expected_version: int) -> int:
+    async def put(self, key: RecordKey, record: SecretRecord, expected_version: int) -> int:  # noqa: ARG002
         """Write whatever comes."""
         while True:
             found = await self.get(key)
@@ -100,7 +100,7 @@ class ClaimlessStore(MemorySecretStore):
 
 
 async def test_without_claim_tokens_are_lost() -> None:
-    """Without the compare-and-set of the claim, the same load replays tokens and loses the grant."""
+    """Without the claim's compare-and-set, the same load replays tokens and loses the grant."""
     world = World()
     world.inner = ClaimlessStore()
     await world.configured()
@@ -205,8 +205,9 @@ async def dies_after_spooling(world: World) -> None:
     """Let a process die between the spool and the store."""
     dying = world.process("dying", spool=DyingSpool(world))
     refresh = asyncio.create_task(fresh(dying))
-    while not [entry async for entry in world.spool.entries()]:
-        await asyncio.sleep(0.001)
+    async with asyncio.timeout(5):
+        while not [entry async for entry in world.spool.entries()]:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
     for task in list(dying.refresher._running.values()):  # noqa: SLF001 - a death has no surface
         task.cancel()
     refresh.cancel()
@@ -322,7 +323,7 @@ async def test_delete_during_refresh(world: World) -> None:
 
 
 async def test_refused_client_is_no_lost_grant(world: World) -> None:
-    """A refused client is the definition's trouble: the grant stays, and its owner is not bothered."""
+    """A refused client is the definition's trouble: the grant stays, its owner is not bothered."""
     world.server.faults = [answer({"error": "invalid_client"}, 401)]
     process = world.process()
     with pytest.raises(TokenRequestRefused):

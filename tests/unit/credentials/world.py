@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import selectors
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -27,6 +28,7 @@ from credentials.model import (
 )
 from credentials.parts import Parts
 from credentials.ports import Connections, SecretStore, Spool
+from credentials.proactive import Proactive
 from credentials.profiles import Profiles
 from credentials.refresher import Refresher
 from credentials.settling import Settler
@@ -49,10 +51,22 @@ OAUTH2: Mapping[str, Any] = {
     "tokenUrl": "https://auth.example.com/token",
     "revocationUrl": "https://auth.example.com/revoke",
 }
+DEVICE: Mapping[str, Any] = {
+    **OAUTH2,
+    "grant": "device_code",
+    "deviceAuthorizationUrl": "https://auth.example.com/device",
+}
 FIELDS: Mapping[str, Any] = {
     "clientId": "client-1",
     "clientSecret": "client-secret-1",
     "redirectUri": REDIRECT,
+}
+DEVICE_CODES: Mapping[str, Any] = {
+    "device_code": "device-code-0001",
+    "user_code": "WXYZ-1234",
+    "verification_uri": "https://auth.example.com/activate",
+    "expires_in": 600,
+    "interval": 5,
 }
 # Quick enough for tests, in the same order as the real ones.
 TIMING = Timing(
@@ -76,6 +90,7 @@ class FakeClock:
         self.moment = START
 
     def __call__(self) -> datetime:
+        """Answer the moment."""
         return self.moment
 
     def pass_(self, seconds: float) -> None:
@@ -83,13 +98,56 @@ class FakeClock:
         self.moment += timedelta(seconds=seconds)
 
 
+class LoopClock:
+    """A clock that goes with the running loop."""
+
+    def __init__(self, ahead: float = 0.0) -> None:
+        self.ahead = ahead
+        self.began = asyncio.get_running_loop().time()
+
+    def __call__(self) -> datetime:
+        """Answer the present, by the seconds of the loop."""
+        passed = asyncio.get_running_loop().time() - self.began
+        return START + timedelta(seconds=passed + self.ahead)
+
+
+class _HurriedSelector(selectors.DefaultSelector):
+    """Does not wait for time to pass: it counts it as passed."""
+
+    skipped = 0.0
+
+    def select(self, timeout: float | None = None) -> Any:
+        """Answer what is ready now."""
+        if timeout is None:
+            return super().select(None)
+        self.skipped += max(timeout, 0.0)
+        return super().select(0)
+
+
+class HurriedLoop(asyncio.SelectorEventLoop):
+    """A loop in which nobody sleeps: when all wait, it is later at once."""
+
+    def __init__(self) -> None:
+        self.hurried = _HurriedSelector()
+        super().__init__(self.hurried)
+
+    def time(self) -> float:
+        """Answer the seconds of this loop."""
+        return super().time() + self.hurried.skipped
+
+
+def hurried(work: Coroutine[Any, Any, None]) -> None:
+    """Run a test whose hours take no time."""
+    with asyncio.Runner(loop_factory=HurriedLoop) as runner:
+        runner.run(work)
+
+
 @dataclass
 class RotatingServer:
-    """An authorization server in memory: every refresh token is good once, or, within its grace,
-    answers again what it has answered before.
+    """An authorization server in memory, every refresh token of which is good once.
 
-    `faults` are taken first, one per request: an exception, an answer, or `lost`, which does the
-    work and loses the answer.
+    Or, within its grace, it answers again what it has answered before. `faults` are taken first,
+    one per request: an exception, an answer, or `lost`, which does the work and loses the answer.
     """
 
     delay: float = 0.0
@@ -116,23 +174,28 @@ class RotatingServer:
             "expires_in": self.lifetime,
         }
 
-    async def send(self, request: OutboundRequest, timeout: float) -> OutboundAnswer:
+    def forms(self, grant: str = "") -> list[dict[str, str]]:
+        """Answer what was posted to the token endpoint, of one grant type or all."""
+        posted = [form_of(found) for found in self.requests if found.url.endswith("/token")]
+        return [form for form in posted if grant in {"", form["grant_type"]}]
+
+    async def send(self, request: OutboundRequest, timeout: float) -> OutboundAnswer:  # noqa: ARG002
         """Answer a request."""
         self.requests.append(request)
         fault = self.faults.pop(0) if self.faults else None
         if isinstance(fault, EndpointUnreachable):
             raise fault
+        await asyncio.sleep(self.delay)
         if isinstance(fault, OutboundAnswer):
             return fault
-        await asyncio.sleep(self.delay)
-        answer = self._answer(
-            {k: v[0] for k, v in parse_qs(request.body.decode()).items()}, request
-        )
+        answer = self._answer(form_of(request), request)
         if fault == "lost":
             raise EndpointSilent("no answer", host="auth.example.com")
         return answer
 
     def _answer(self, form: Mapping[str, str], request: OutboundRequest) -> OutboundAnswer:
+        if request.url.endswith("/device"):
+            return answer(DEVICE_CODES)
         if request.url.endswith("/revoke"):
             self.revoked.append(form["token"])
             self.live.discard(form["token"])
@@ -153,6 +216,11 @@ class RotatingServer:
         return answer(self.given[token])
 
 
+def form_of(request: OutboundRequest) -> dict[str, str]:
+    """Read the form that a request posts."""
+    return {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
+
+
 def answer(value: Any, status: int = 200) -> OutboundAnswer:
     """Make an answer in JSON."""
     body = json.dumps(value).encode()
@@ -171,19 +239,28 @@ class FakeConnections:
         self.verification: OutgoingRequest | None = None
         self.reports: list[Report] = []
         self.configured: list[Mapping[str, Any]] = []
+        self.deaf = 0
 
-    async def connection(self, tenant: str, instance_id: str) -> Connection:
+    async def connection(self, tenant: str, instance_id: str) -> Connection:  # noqa: ARG002
         """Answer the one instance there is."""
         return Connection(
             self.scheme, self.oauth2, self.config, self.version, self.standing, self.verification
         )
 
-    async def configure(self, tenant: str, instance_id: str, fields: Mapping[str, Any]) -> None:
+    async def configure(
+        self,
+        tenant: str,  # noqa: ARG002
+        instance_id: str,  # noqa: ARG002
+        fields: Mapping[str, Any],
+    ) -> None:
         """Remember the fields."""
         self.configured.append(fields)
 
-    async def report(self, tenant: str, instance_id: str, report: Report) -> None:
-        """Remember the report."""
+    async def report(self, tenant: str, instance_id: str, report: Report) -> None:  # noqa: ARG002
+        """Remember the report, unless it is `deaf` for so many more."""
+        if self.deaf:
+            self.deaf -= 1
+            raise ConnectionError("the registry is away")
         self.reports.append(report)
         self.standing = report.standing
         self.config.update(report.captured)
@@ -198,7 +275,7 @@ class Process:
         connections: Connections,
         server: Any,
         *,
-        clock: FakeClock,
+        clock: Callable[[], datetime],
         spool: Spool | None = None,
         timing: Timing = TIMING,
         name: str = "one",
@@ -212,25 +289,33 @@ class Process:
             self.store, connections, profiles, server, self.spool, self.audit, clock, name, timing
         )
         self.settler = Settler(self.parts)
-        self.refresher = Refresher(self.parts, self.settler)
+        self.proactive = Proactive(self._kick, self.parts.now)
+        self.refresher = Refresher(self.parts, self.settler, self.proactive.watch)
         self.ending = Ending(self.parts, self.settler)
         tokens = Tokens(self.refresher, self.ending, self.audit, clock, name)
+        self.cached = cached
         self.manager = CredentialManager(cached, tokens)
         self.connecting = Connecting(self.parts)
         self.upkeep = Upkeep(self.parts, self.refresher, self.ending, self.manager.authorize)
 
     async def close(self) -> None:
         """Let go in the order in which a real process does."""
+        await self.proactive.close()
         await self.connecting.close()
         await self.ending.close()
         await self.refresher.close()
+
+    def _kick(self, tenant: str, instance_id: str) -> None:
+        self.refresher.kick(tenant, instance_id)
 
 
 class World:
     """An OAuth 2 instance, its server, and any number of processes."""
 
-    def __init__(self, type_: str = "oauth2", oauth2: Mapping[str, Any] = OAUTH2) -> None:
-        self.clock = FakeClock()
+    def __init__(
+        self, type_: str = "oauth2", oauth2: Mapping[str, Any] = OAUTH2, clock: Any = None
+    ) -> None:
+        self.clock = clock or FakeClock()
         self.inner = MemorySecretStore()
         self.server = RotatingServer()
         self.connections = FakeConnections(type_, oauth2)
