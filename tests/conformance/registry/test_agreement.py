@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from credentials.errors import OAuthMisconfigured
@@ -100,6 +100,7 @@ CONFIG = {
     "instanceUrl": "a.example",
     "realmId": "1",
 }
+KEYS = {"accessKeyField": "shop", "secretKeyField": "apiKey"}
 TEXT = {"type": "string"}
 
 
@@ -133,10 +134,8 @@ def scheme(auth_type: str, auth: AuthPlacement) -> AuthScheme:
     )
 
 
-@given(SAID, st.sampled_from(["oauth2", "oauth2_client_credentials", "jwt_bearer"]))
-@settings(deadline=None)
-def test_what_is_registered_of_oauth_can_be_read(said: dict[str, Any], auth_type: str) -> None:
-    """An oauth2Config without problems is one that the flows can work with."""
+def oauth_agrees(said: dict[str, Any], auth_type: str) -> bool:
+    """Tell whether an oauth2Config is registered; then it must be read as well."""
     oauth2 = {
         "authorizationUrl": "https://a.example/authorize",
         "tokenUrl": "https://a.example/token",
@@ -146,8 +145,7 @@ def test_what_is_registered_of_oauth_can_be_read(said: dict[str, Any], auth_type
     try:
         read = definition(authType=auth_type, oauth2Config=oauth2)
     except InvalidDefinition:
-        assume(False)  # noqa: FBT003 - its signature
-        return
+        return False
     public = {name: CONFIG[name] for name in CONFIG if name not in read.secret_fields}
     connection = Connection(
         scheme=scheme(auth_type, read.auth),
@@ -160,6 +158,45 @@ def test_what_is_registered_of_oauth_can_be_read(said: dict[str, Any], auth_type
         read_profile(connection, CONFIG)
     except OAuthMisconfigured as error:
         pytest.fail(f"{error} in {oauth2}")
+    return True
+
+
+@given(SAID, st.sampled_from(["oauth2", "oauth2_client_credentials", "jwt_bearer"]))
+@settings(deadline=None, max_examples=300)
+def test_what_is_registered_of_oauth_can_be_read(said: dict[str, Any], auth_type: str) -> None:
+    """An oauth2Config without problems is one that the flows can work with."""
+    oauth_agrees(said, auth_type)
+
+
+@pytest.mark.parametrize("grant", ["authorization_code", "device_code", "token_exchange"])
+@pytest.mark.parametrize("pkce", [True, False, "required", "off"])
+def test_much_can_be_said_of_oauth(grant: str, *, pkce: bool | str) -> None:
+    """Options of all kinds beside each other are registered, and read."""
+    said = {
+        "grant": grant,
+        "pkce": pkce,
+        "issuer": "https://{config.shop}.example",
+        "scope": ["a", "b"],
+        "audience": "{config.shop}",
+        "authStyle": "private_key_jwt",
+        "signingAlgorithm": "EdDSA",
+        "assertionClaims": {"a": [1]},
+        "paramNames": {"clientId": "client_key", "responseType": ""},
+        "additionalParameters": {"shop": "{config.shop}"},
+        "tokenParameters": {"resource": "x"},
+        "tokenResponse": {"accessToken": "data.token", "refreshExpiresIn": "data.until"},
+        "captureFromToken": {"instanceUrl": {"path": "data.url", "pattern": "https://[a-z.]+"}},
+        "captureFromCallback": {"realmId": "realmId"},
+        "redirectUris": ["https://app.example/callback"],
+        "expiresInUnit": "absolute",
+        "defaultExpiresIn": 60.5,
+        "refreshRotation": "always",
+        "refreshRetry": "safe",
+        "refreshTokenConfig": {"strategy": "manual", "timeBeforeExpiryMs": 1000},
+        "subjectTokenField": "subjectToken",
+        "requestedTokenType": "urn:ietf:params:oauth:token-type:access_token",
+    }
+    assert oauth_agrees(said, "oauth2")
 
 
 SIGNED = st.fixed_dictionaries(
@@ -216,8 +253,7 @@ SCHEMES = st.one_of(
         st.just("aws_sigv4"),
         st.fixed_dictionaries(
             {
-                "accessKeyField": st.just("shop"),
-                "secretKeyField": st.just("apiKey"),
+                **{name: st.just(field) for name, field in KEYS.items()},
                 "service": st.sampled_from(["s3", "execute-api", "a b", ""]),
                 "region": st.sampled_from(["eu-west-1", "", "a/b"]),
             }
@@ -226,19 +262,45 @@ SCHEMES = st.one_of(
 )
 
 
-@given(SCHEMES)
-@settings(deadline=None)
-def test_what_is_registered_of_a_scheme_can_be_sent(said: tuple[str, dict[str, Any]]) -> None:
-    """An auth without problems is one that a request can be authorized with."""
+def scheme_agrees(said: tuple[str, dict[str, Any]]) -> bool:
+    """Tell whether an auth is registered; then a request must be authorized with it as well."""
     auth_type, auth = said
     try:
         read = definition(authType=auth_type, auth=auth)
     except InvalidDefinition:
-        assume(False)  # noqa: FBT003 - its signature
-        return
+        return False
     fields = {**CONFIG, "apiKey": "abcd"}
     kept = scheme(auth_type, read.auth)
     assert set(required_fields(kept)) <= {*fields}
     request = OutgoingRequest("POST", "https://a.example/b?c=d", (("Date", "x"),), b"{}")
     made = authorize(kept, fields, request, NOON)
     assert made.headers or made.query
+    return True
+
+
+@given(SCHEMES)
+@settings(deadline=None, max_examples=300)
+def test_what_is_registered_of_a_scheme_can_be_sent(said: tuple[str, dict[str, Any]]) -> None:
+    """An auth without problems is one that a request can be authorized with."""
+    scheme_agrees(said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ("custom", {"headers": {"X-A": "{shop} {apiKey:base64}"}, "query": {"a": "{apiKey}"}}),
+        ("aws_sigv4", {"service": "s3", "region": "eu-west-1", **KEYS}),
+        (
+            "hmac",
+            {
+                "prefix": "HMAC {shop}:",
+                "field": "apiKey",
+                "headers": {"X-A": "{shop}"},
+                "signature": {"template": "{timestamp}{nonce}{body}", "keyEncoding": "base64"},
+            },
+        ),
+    ],
+)
+def test_much_can_be_said_of_a_scheme(said: tuple[str, dict[str, Any]]) -> None:
+    """Schemes with all their parts are registered, and sent."""
+    assert scheme_agrees(said)
