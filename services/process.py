@@ -98,7 +98,7 @@ async def running(
     keys = load_keys(settings)
     secrets = secrets or LiveSecrets()
     secrets.add(keys.admin, keys.service)
-    async with assembled(settings, names, keys, secrets.add) as system:
+    async with assembled(settings, names, keys, secrets) as system:
         doors = _doors(settings, names, system)
         async with _open(doors):
             ports = {name: door.port for name, door in doors.items()}

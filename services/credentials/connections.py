@@ -11,6 +11,7 @@ from executor.request import bind
 from executor.schemes import scheme_of
 from registry.instances import InstanceChange
 from registry.model import (
+    Definition,
     HttpBinding,
     Instance,
     InstanceError,
@@ -60,7 +61,7 @@ class RegistryConnections:
         definition, instance = target.definition, target.instance
         return Connection(
             scheme=scheme_of(definition) or _NO_SCHEME,
-            oauth2=definition.oauth2_config or {},
+            oauth2={**_beside(definition), **(definition.oauth2_config or {})},
             config={**definition.default_config, **instance.config},
             version=instance.credentials_version,
             standing=instance.status,
@@ -76,6 +77,12 @@ class RegistryConnections:
         error = InstanceError(report.code, report.message) if report.code else None
         status = InstanceStatus(report.standing)
         await self._instances().report(tenant, instance_id, status, error, report.captured)
+
+
+def _beside(definition: Definition) -> Mapping[str, Any]:
+    """Answer what may stand beside `oauth2Config` as well as in it."""
+    name = "refreshTokenConfig"
+    return {name: definition.extensions[name]} if name in definition.extensions else {}
 
 
 def _probe(target: Target, user_agent: str) -> OutgoingRequest | None:

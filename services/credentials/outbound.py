@@ -14,11 +14,13 @@ from credentials.errors import (
 from credentials.model import OutboundAnswer, OutboundRequest
 from credentials.ports import Clock
 from executor.errors import (
+    CredentialsRefused,
     DeadlinePassed,
     EgressDenied,
     ExecutorError,
     MethodNotCallable,
     UpstreamUnreachable,
+    UpstreamUntrusted,
 )
 from executor.model import HttpRequest, HttpResponse
 from executor.ports import Sender
@@ -75,7 +77,8 @@ def _translated(error: ExecutorError, host: str) -> CredentialsError:
             return EndpointForbidden(error.message, **error.details)
         case MethodNotCallable():
             return OAuthMisconfigured(error.message, field="oauth2Config")
-        case UpstreamUnreachable():
+        case UpstreamUnreachable() | UpstreamUntrusted() | CredentialsRefused():
+            # The last one is a refusal of our certificate: TLS came to nothing.
             return EndpointUnreachable(f"{host} cannot be reached", host=host)
         case DeadlinePassed():
             return EndpointSilent(f"{host} did not answer in time", host=host)

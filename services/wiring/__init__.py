@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from credentials.live_secrets import LiveSecrets
 from executor.directory import CachedDirectory
 from executor.egress import EgressPolicy
 from executor.execute import Executor, own_name
@@ -85,11 +86,11 @@ async def assembled(
     settings: Settings,
     names: Collection[str],
     keys: Keys,
-    known: Callable[..., None] = lambda *_values: None,
+    secrets: LiveSecrets,
 ) -> AsyncIterator[System]:
     """Put the named parts together; on leaving they are let go in reverse order.
 
-    `known` is told every secret that is used, so that no log shows it.
+    `secrets` learn every secret that is used, so that no log and no error shows it.
 
     Raises `InvalidSettings` for components that run elsewhere and have no address.
     """
@@ -97,11 +98,11 @@ async def assembled(
         channels = _channels(settings, frozenset(names))
         for open_channel in channels.values():
             stack.push_async_callback(open_channel.close)
-        assembly = Assembly(settings, channels, keys.service, stack, known)
+        assembly = Assembly(settings, channels, keys.service, stack, secrets.add)
         for name in DESCRIPTORS:
             if name in names:
                 await assembly.add(name)
-        yield _system(assembly.services, channels, keys)
+        yield _system(assembly.services, channels, keys, secrets)
 
 
 def _channels(settings: Settings, names: frozenset[str]) -> dict[str, grpc.aio.Channel]:
@@ -117,9 +118,12 @@ def _channels(settings: Settings, names: frozenset[str]) -> dict[str, grpc.aio.C
 
 
 def _system(
-    services: list[Service], channels: Mapping[str, grpc.aio.Channel], keys: Keys
+    services: list[Service],
+    channels: Mapping[str, grpc.aio.Channel],
+    keys: Keys,
+    secrets: LiveSecrets,
 ) -> System:
-    table = endpoints(services, keys.ring())
+    table = endpoints(services, keys.ring(), secrets.mask)
     remote = Remote({DESCRIPTORS[name]: open_channel for name, open_channel in channels.items()})
     return System(tuple(services), table, InProcess(table, otherwise=remote), channels)
 

@@ -1,0 +1,105 @@
+"""Many callers, many processes, one token that works once."""
+
+import asyncio
+import time
+from collections import Counter
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+
+from tests.faults.cluster import cluster
+from tests.faults.measures import FULL, record
+from tests.faults.scene import api, expire, instances
+from tests.servers.oauth import Fault, OidcProvider
+
+pytest_plugins = ["tests.servers.fixtures"]
+
+ROUNDS = 50 if FULL else 4
+CALLERS = 500
+CACHED_SECONDS = 1.1
+
+
+async def test_one_token_call_a_round(tmp_path: Path, oidc: OidcProvider) -> None:
+    """Five hundred executions over six processes find a token expired: one call fetches a new."""
+    await oidc.behave(delay_before_ms=300)
+    waits: list[float] = []
+    async with api() as upstream, cluster(tmp_path, executors=4, credentials=2) as running:
+        doors = [running.door(executor=f"executor{number}") for number in range(4)]
+        [instance] = await instances(doors[0], oidc, upstream, 1)
+        for number in range(1, ROUNDS + 1):
+            await expire(doors[0], oidc, instance)
+            await asyncio.sleep(CACHED_SECONDS)  # the token of the round before is good, too
+            upstream.tokens.clear()
+
+            async def call(caller: int) -> None:
+                started = time.perf_counter()
+                await doors[caller % 4].execute(instance, "getMe")
+                waits.append(time.perf_counter() - started)
+
+            await asyncio.gather(*map(call, range(CALLERS)))
+            counts = await oidc.counts()
+            assert (counts.refreshes, counts.replays) == (number, 0)
+            assert len(upstream.tokens) == CALLERS
+            assert len(set(upstream.tokens)) == 1
+    waits.sort()
+    record("T1", rounds=ROUNDS, callers=CALLERS, p99_seconds=waits[int(len(waits) * 0.99)])
+
+
+async def test_faulty_server_loses_nothing(tmp_path: Path, oidc: OidcProvider) -> None:
+    """No credential is lost, nor redeemed twice, by a server that fails and stalls now and then."""
+    count, callers = (200, 50) if FULL else (40, 10)
+    stall = 10_000 if FULL else 1_500
+    async with api() as upstream, cluster(tmp_path, executors=2, credentials=2) as running:
+        doors = [running.door(executor=f"executor{number}") for number in range(2)]
+        ids = await instances(doors[0], oidc, upstream, count)
+        await expire(doors[0], oidc, *ids)
+        await oidc.fail_every({Fault(status=503): (20, 3), Fault(stall_ms=stall): (20, 7)})
+        left = set(ids)
+        for _ in range(20):
+
+            async def call(instance: str, caller: int) -> str:
+                await doors[caller % 2].execute(instance, "getMe")
+                return instance
+
+            calls = [call(instance, caller) for instance in left for caller in range(callers)]
+            answers = await asyncio.gather(*calls, return_exceptions=True)
+            left -= {answer for answer in answers if isinstance(answer, str)}
+            if not left:
+                break
+            await asyncio.sleep(2.2)
+        requests = await oidc.token_requests()
+        redeemed = Counter(one.redeemed for one in requests if one.status == HTTPStatus.OK)
+        assert left == set()
+        assert (await oidc.counts()).replays == 0
+        assert len(redeemed) == count
+        assert set(redeemed.values()) == {1}
+    record("T2", credentials=count, callers=callers, token_requests=len(requests))
+
+
+@pytest.mark.parametrize("count", [200 if FULL else 20])
+async def test_leaving_callers(tmp_path: Path, oidc: OidcProvider, count: int) -> None:
+    """Callers that give up during a refresh leave it to end and to be stored."""
+    await oidc.behave(delay_before_ms=200)
+    async with api() as upstream, cluster(tmp_path) as running:
+        door = running.door()
+        ids = await instances(door, oidc, upstream, count)
+        await expire(door, oidc, *ids)
+        calls = [door.execute(instance, "getMe", timeout=0.05) for instance in ids]
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        assert all(isinstance(answer, Exception) for answer in answers)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            standings = [await door.credentials("GetCredentialsStatus", one) for one in ids]
+            if all(standing["status"] == "connected" for standing in standings):
+                break
+            asked = (await oidc.counts()).refreshes
+            if asked < count:  # a caller that left before its call had begun has started nothing
+                await asyncio.gather(
+                    *(door.execute(i, "getMe", timeout=0.1) for i in ids), return_exceptions=True
+                )
+            await asyncio.sleep(0.1)
+        counts = await oidc.counts()
+        assert all(standing["status"] == "connected" for standing in standings)
+        assert (counts.refreshes, counts.replays) == (count, 0)
+    record("T5", refreshes=count)
