@@ -140,7 +140,7 @@ async def test_discovery(door: Door, oidc: OidcProvider, api: tuple[Gate, str]) 
     for wrong in ({"iss": "https://elsewhere.example"}, {"iss": ""}):
         with pytest.raises(Refused) as refused:
             await instance.authorize(**wrong)
-        assert refused.value.code == "AUTHENTICATION_ERROR"
+        assert refused.value.code == "INVALID_STATE"
     assert (await oidc.counts()).requests == {}
     await instance.authorize()
     assert await instance.look() == {"fine": True}
