@@ -138,7 +138,7 @@ async def _local(settings: Settings, stack: AsyncExitStack) -> _Opened:
     source = master_key_source(settings)
     engine = open_engine(credentials_url(settings))
     stack.push_async_callback(engine.dispose)
-    await migrate(engine)
+    await migrate(engine, source)
     store = await LocalSecretStore.open(engine, source)
     return _Opened(store, await MasterKeySealer.open(store.keyring))
 

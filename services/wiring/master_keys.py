@@ -69,7 +69,7 @@ async def _rotate(settings: Settings) -> int:
     source.load()  # before anything is touched
     engine = open_engine(credentials_url(settings))
     try:
-        await migrate(engine)
+        await migrate(engine, source)
         rotated = await KeyRotation(engine, source, _tell).run()
     finally:
         await engine.dispose()

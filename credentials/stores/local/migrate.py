@@ -1,10 +1,14 @@
 """Bringing the local store's tables to the newest form."""
 
+import asyncio
+
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from credentials.errors import StoreUnavailable
 from credentials.stores.local.engine import database_errors
+from credentials.stores.local.master_key import MasterKeySource
+from credentials.stores.local.masters import identify
 from credentials.stores.local.tables import VERSION_TABLE
 
 HEAD = "0002"
@@ -16,13 +20,21 @@ _LOCKS = {
 }
 
 
-async def migrate(engine: AsyncEngine) -> None:
+async def migrate(engine: AsyncEngine, source: MasterKeySource | None = None) -> None:
     """Make or change the tables as this release needs them, in one transaction.
 
+    With a `source`, tables that are there are changed only when it holds their master key.
+
     Takes some milliseconds when there is nothing to do. Raises `StoreUnavailable`, also when a
-    newer release has made the tables.
+    newer release has made the tables, and `MasterKeyWrong` and `MasterKeyMissing`.
     """
     with database_errors():
+        async with engine.connect() as connection:
+            found = await connection.run_sync(_revision)
+        if found == HEAD:
+            return
+        if found is not None and source is not None:
+            await identify(engine, await asyncio.to_thread(source.load))
         async with engine.begin() as connection:
             if await connection.run_sync(_revision) == HEAD:
                 return

@@ -27,12 +27,22 @@ class Resealed:
     left: list[RecordKey] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class _Opened:
+    """A row and what is sealed in it. Never printed."""
+
+    row: Row[Any]
+    key: RecordKey
+    data: bytes
+
+
 async def reseal(engine: AsyncEngine, tenant: str, keys: Mapping[int, DataKey]) -> Resealed:
     """Seal a tenant's records with its newest data key, unless somebody writes them first."""
     newest = keys[max(keys)]
     result = Resealed()
     async for rows in _pages(engine, tenant, newest.key_id):
-        writes = [write for row in rows if (write := _renewed(row, keys, newest, result))]
+        opened = [each for row in rows if (each := _opened(row, keys, result)) is not None]
+        writes = [_renewed(each, newest) for each in opened]
         async with engine.begin() as connection:
             for write in writes:
                 done = (await connection.execute(write)).rowcount
@@ -61,15 +71,19 @@ async def _pages(
         after = (rows[-1].instance_id, rows[-1].part)
 
 
-def _renewed(
-    row: Row[Any], keys: Mapping[int, DataKey], newest: DataKey, result: Resealed
-) -> Update | None:
+def _opened(row: Row[Any], keys: Mapping[int, DataKey], result: Resealed) -> _Opened | None:
     key = RecordKey(row.tenant, row.instance_id, Part(row.part))
     try:
-        data = open_record(keys[row.key_id], key, row.version, row.sealed)
+        return _Opened(row, key, open_record(keys[row.key_id], key, row.version, row.sealed))
     except (KeyError, RecordCorrupt):
         result.left.append(key)
         return None
+
+
+def _renewed(opened: _Opened, newest: DataKey) -> Update:
+    """Write the same record of the same version, where the same bytes still stand."""
+    row = opened.row
+    sealed = seal_record(newest, opened.key, row.version, opened.data)
     return (
         update(records)
         .where(
@@ -79,5 +93,5 @@ def _renewed(
             records.c.version == row.version,
             records.c.sealed == row.sealed,
         )
-        .values(key_id=newest.key_id, sealed=seal_record(newest, key, row.version, data))
+        .values(key_id=newest.key_id, sealed=sealed)
     )

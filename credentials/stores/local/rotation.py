@@ -32,6 +32,8 @@ from credentials.stores.local.rekeying import (
 )
 from credentials.stores.local.resealing import reseal
 
+RECORDS_TOLD = 1000  # how many make a line of progress
+
 
 @dataclass(frozen=True, slots=True)
 class Rotated:
@@ -96,6 +98,7 @@ class KeyRotation:
             await self._records_renewed(masters, tenant)
             for tenant in await tenants_with_old_keys(self._engine)
         ]
+        self._tell(f"{self._records} records are sealed with a new data key.")
         return all(done) and await retire_masters(self._engine, masters.newest)
 
     async def _records_renewed(self, masters: Masters, tenant: str) -> bool:
@@ -103,6 +106,7 @@ class KeyRotation:
         result = await reseal(self._engine, tenant, keys)
         self._records += result.done
         self._left.update(result.left)
-        self._tell(f"{self._records} records are sealed with a new data key.")
+        if self._records // RECORDS_TOLD > (self._records - result.done) // RECORDS_TOLD:
+            self._tell(f"{self._records} records are sealed anew so far.")
         no_old_key = await retire_keys(self._engine, tenant, max(keys))
         return not result.overtaken and (no_old_key or bool(result.left))
