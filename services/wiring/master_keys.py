@@ -12,7 +12,7 @@ from credentials.stores.local.key_sources import KeyCommand, KeySetting
 from credentials.stores.local.master_key import MasterKeySource
 from credentials.stores.local.migrate import migrate
 from credentials.stores.local.rotation import KeyRotation, Rotated
-from services.settings import Settings
+from services.settings import InvalidSettings, Settings
 
 WHAT_NEXT = """\
 A new master key is in {path}.
@@ -52,6 +52,9 @@ def rotate_keys(settings: Settings, new_key_file: Path | None) -> int:
 
     Processes that serve meanwhile go on, and follow by themselves.
     """
+    if settings.credential_store != "local":
+        problem = "credential_store: its keys are not kept here; rotate them in the Vault itself"
+        raise InvalidSettings([problem])
     try:
         if new_key_file is not None:
             KeyFile.create(new_key_file)

@@ -6,6 +6,7 @@ import sys
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from credentials.stores.local.migrate import migrate
 from credentials.stores.local.store import LocalSecretStore
 from services.__main__ import main
 from services.settings import InvalidSettings, Settings, parse
-from services.wiring.master_keys import credentials_url, master_key_source
+from services.wiring.master_keys import credentials_url, master_key_source, rotate_keys
 
 RECORDS = 60
 KEYS = [RecordKey(f"tenant-{number % 3}", f"int_inst_{number}") for number in range(RECORDS)]
@@ -173,6 +174,13 @@ def test_killed_and_run_again(data_dir: Path, line: int) -> None:
     assert main(["keys", "rotate", "--data-dir", str(data_dir)]) == 0
     assert len((data_dir / "master-key").read_text().splitlines()) == 1
     assert asyncio.run(intact(settings))
+
+
+def test_nothing_to_rotate_with_a_vault(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the credentials are in a Vault, the command says that their keys are too."""
+    with pytest.raises(InvalidSettings, match="in the Vault"):
+        rotate_keys(replace(Settings(), credential_store="vault"), None)
+    assert capsys.readouterr().out == ""
 
 
 def test_only_one_source() -> None:
