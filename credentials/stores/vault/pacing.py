@@ -64,4 +64,4 @@ class Pacer:
         lately = sum(1 for at in self._passed if now - at <= WINDOW)
         self._rate = max(_LOWEST, _FALL * lately)
         self._fell_at = now
-        self._next = now + 1 / self._rate
+        self._next = max(self._next, now + 1 / self._rate)

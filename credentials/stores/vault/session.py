@@ -71,9 +71,7 @@ class Session:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._login.again and self._lease is not None:
-            with suppress(Answered, NotSent, Unanswered):
-                await awaited(token_api(self._wire).revoke_self())
+        await self._revoke(self._lease)
 
     async def _revive(self, path: str) -> None:
         if await self._is_known():
@@ -137,21 +135,29 @@ class Session:
         return max(_SHORTEST_PAUSE, seconds * _RENEWED_AT * jitter)
 
     async def _renew(self, present: Lease) -> None:
-        if not present.renewable:
-            await self._log_in()
+        fresh = await self._renewed() if present.renewable else None
+        # What is granted shrinks when the token's longest life is near: time for another one.
+        is_ending = fresh is not None and fresh.seconds < self._full_seconds / 2
+        if fresh is not None and not (is_ending and self._login.again):
+            self._adopt(fresh)
             return
+        await self._log_in()
+        # Calls that are still under way with it are refused, and made again with the new one.
+        await self._revoke(present)
+
+    async def _renewed(self) -> Lease | None:
         try:
-            fresh = lease(await awaited(token_api(self._wire).renew_self()))
+            return lease(await awaited(token_api(self._wire).renew_self()))
         except Answered as error:
             # Past its longest life a token is refused with a 500, so: whatever is not passing.
             if error.meaning in _PASSES:
                 raise
-            await self._log_in()
-            return
-        self._adopt(fresh)
-        # What is granted shrinks when the token's longest life is near: time for another one.
-        if fresh.seconds < self._full_seconds / 2 and self._login.again:
-            await self._log_in()
+            return None
+
+    async def _revoke(self, ours: Lease | None) -> None:
+        if self._login.again and ours is not None:
+            with suppress(Answered, NotSent, Unanswered):
+                await awaited(token_api(self._wire.with_token(ours.token.reveal())).revoke_self())
 
 
 def forbidden(path: str) -> StoreForbidden:
