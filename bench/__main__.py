@@ -7,12 +7,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import execute, transform
+from bench import credentials, execute, transform
 from bench.rows import Row, load_average, table
 
 PARTS: dict[str, Callable[[], list[Row]]] = {
     "transform": transform.rows,
     "execute": execute.rows,
+    "credentials": credentials.rows,
 }
 RESULTS = Path(__file__).parent / "RESULTS.md"
 MEASURED = re.compile(r"(?s)(<!-- measured -->\n).*(<!-- end -->)")

@@ -49,7 +49,7 @@ async def test_a_body_that_cannot_be_read(rest: RestDoor, body: bytes, words: st
 async def test_an_unknown_route(rest: RestDoor) -> None:
     """A path that is not served is not found, with the error body of everything else."""
     with pytest.raises(Refused) as refused:
-        await rest.send("POST", "/integration-instances/int_inst_x/auth/oauth2/start", b"{}")
+        await rest.send("POST", "/integration-instances/int_inst_x/auth/oauth1/start", b"{}")
     assert "route" in refused.value.message.lower()
 
 
