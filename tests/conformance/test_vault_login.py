@@ -126,6 +126,19 @@ async def test_nobody_there(bao: Bao) -> None:
                 pass
 
 
+async def test_tls(tmp_path: Path) -> None:
+    """A server of an authority of its own is trusted when that one is named, and only then."""
+    server = Bao.dev(tmp_path, "-dev-tls", f"-dev-tls-cert-dir={tmp_path}")
+    try:
+        async with opened(server.options(ca_file=tmp_path / "vault-ca.pem")) as store:
+            await store.delete(await write_one(store))
+        with pytest.raises(StoreUnavailable):
+            async with connected(server.options()):
+                pass
+    finally:
+        server.stop()
+
+
 async def test_a_given_token(bao: Bao) -> None:
     """A token that we were given is used as it is, and is not ours to revoke."""
     made = bao.ask("POST", "auth/token/create", {"policies": ["integration-service"], "ttl": "1h"})

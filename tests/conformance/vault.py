@@ -38,16 +38,23 @@ class Bao:
         self._http.trust_env = False
 
     @classmethod
-    def dev(cls, directory: Path) -> Self:
-        """Start a server that keeps everything in memory and is set up for us."""
+    def dev(cls, directory: Path, *options_of_dev: str) -> Self:
+        """Start a server that keeps everything in memory and is set up for us.
+
+        With `-dev-tls` it makes an authority of its own, in `vault-ca.pem`.
+        """
         port = free_port()
         options = [
             "-dev",
             "-dev-root-token-id=root",
             f"-dev-listen-address=127.0.0.1:{port}",
             "-dev-no-store-token",
+            *options_of_dev,
         ]
         server = cls(directory, options, port, "root")
+        if "-dev-tls" in options_of_dev:
+            server.address = server.address.replace("http:", "https:")
+            server._http.verify = str(directory / "vault-ca.pem")
         with server.stopped_on_failure():
             server.start()
             server.wait_for(200)
@@ -150,7 +157,7 @@ class Bao:
             time.sleep(0.02)
             try:
                 seen = self._http.get(f"{self.address}/v1/sys/health", timeout=2).status_code
-            except requests.RequestException as error:
+            except (requests.RequestException, OSError) as error:  # OSError: no authority yet
                 seen = error
 
     def ask(
