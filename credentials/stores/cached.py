@@ -4,12 +4,24 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from math import inf
+from typing import NamedTuple
 
+from credentials.errors import StoreUnavailable
 from credentials.model import RecordKey, SecretRecord, Versioned
 from credentials.ports import SecretStore
 
 MAX_SECONDS = 1.0
+MAX_STALE_SECONDS = 15 * 60.0
 DEFAULT_CAPACITY = 10_000
+
+
+class _Entry(NamedTuple):
+    """A record, until when it is as good as the store, and until when it is better than nothing."""
+
+    fresh_until: float
+    stale_until: float
+    found: Versioned
 
 
 class CachedSecretStore:
@@ -19,6 +31,10 @@ class CachedSecretStore:
     after a second at the latest. Absence is never remembered: whoever has just connected an
     instance elsewhere must not be told that it is not. Concurrent readers of the same record share
     one read, which no caller's cancellation stops.
+
+    While the store is not available, what was last read or written here is answered for up to
+    fifteen minutes: an outage costs no call whose token is still good. The price is that for as
+    long as this process alone is cut off, it does not see what others change or delete.
 
     `clock` counts seconds from anywhere; the records expire by it.
     """
@@ -35,7 +51,7 @@ class CachedSecretStore:
         self._clock = clock
         # In the order of reading: with one lifetime for all, that is the order of expiry, and
         # within a second it is near enough to the order of use.
-        self._entries: OrderedDict[RecordKey, tuple[float, Versioned]] = OrderedDict()
+        self._entries: OrderedDict[RecordKey, _Entry] = OrderedDict()
         self._reads: dict[RecordKey, asyncio.Task[Versioned | None]] = {}
 
     @property
@@ -44,23 +60,35 @@ class CachedSecretStore:
         return DirectSecretStore(self._inner, self)
 
     async def get(self, key: RecordKey) -> Versioned | None:
-        """Answer the record, at most one second old."""
+        """Answer the record, at most one second old while the store is there."""
         entry = self._entries.get(key)
-        if entry is not None and self._clock() < entry[0]:
-            return entry[1]
+        if entry is not None and self._clock() < entry.fresh_until:
+            return entry.found
         read = self._reads.get(key)
         if read is None:
             read = self._reads[key] = asyncio.create_task(self._read(key))
             read.add_done_callback(_retrieved)
-        return await asyncio.shield(read)
+        try:
+            return await asyncio.shield(read)
+        except StoreUnavailable:
+            kept = self._entries.get(key)
+            if kept is None or self._clock() >= kept.stale_until:
+                raise
+            return kept.found
 
     async def put(self, key: RecordKey, record: SecretRecord, expected_version: int) -> int:
         """Replace the record of version `expected_version`; raises `VersionConflict`."""
         try:
-            return await self._inner.put(key, record, expected_version)
-        finally:
-            # After a conflict too: it proves that what is remembered is old.
-            self._forget(key)
+            version = await self._inner.put(key, record, expected_version)
+        except StoreUnavailable:
+            self._doubt(key)
+            raise
+        except BaseException:
+            self._forget(key)  # a conflict proves that what is remembered is old
+            raise
+        self._reads.pop(key, None)
+        self._remember(key, -inf, Versioned(record, version), self._clock() + MAX_STALE_SECONDS)
+        return version
 
     async def delete(self, key: RecordKey) -> None:
         """Forget the record, here and in the store."""
@@ -70,24 +98,40 @@ class CachedSecretStore:
             self._forget(key)
 
     async def _read(self, key: RecordKey) -> Versioned | None:
-        expires = self._clock() + MAX_SECONDS  # from before the read: then it was surely true
+        began = self._clock()  # before the read: what it answers was surely true then
         this = asyncio.current_task()
         try:
             found = await self._inner.get(key)
             # A write meanwhile has made this read nobody's: it may have seen the old record.
-            if found is not None and self._reads.get(key) is this:
-                self._remember(key, expires, found)
+            if self._reads.get(key) is this:
+                self._entries.pop(key, None)
+                if found is not None:
+                    self._remember(key, began + MAX_SECONDS, found, began + MAX_STALE_SECONDS)
         finally:
             if self._reads.get(key) is this:
                 del self._reads[key]
         return found
 
-    def _remember(self, key: RecordKey, expires: float, found: Versioned) -> None:
+    def _remember(
+        self, key: RecordKey, fresh_until: float, found: Versioned, stale_until: float
+    ) -> None:
         self._entries.pop(key, None)
-        self._entries[key] = (expires, found)
+        self._entries[key] = _Entry(fresh_until, stale_until, found)
         now = self._clock()
-        while len(self._entries) > self._capacity or next(iter(self._entries.values()))[0] <= now:
+        while self._entries and (
+            len(self._entries) > self._capacity or self._oldest().stale_until <= now
+        ):
             self._entries.popitem(last=False)
+
+    def _oldest(self) -> _Entry:
+        return next(iter(self._entries.values()))
+
+    def _doubt(self, key: RecordKey) -> None:
+        """Have the record read anew; what it was is better than nothing."""
+        self._reads.pop(key, None)
+        kept = self._entries.get(key)
+        if kept is not None:
+            self._entries[key] = kept._replace(fresh_until=-inf)
 
     def _forget(self, key: RecordKey) -> None:
         self._entries.pop(key, None)

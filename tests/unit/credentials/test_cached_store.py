@@ -29,6 +29,12 @@ class RemoteStore(MemorySecretStore):
             raise StoreUnavailable("down")
         return found
 
+    async def put(self, key: RecordKey, record: SecretRecord, expected_version: int) -> int:
+        """Replace the record unless it is down."""
+        if self.down:
+            raise StoreUnavailable("down")
+        return await super().put(key, record, expected_version)
+
 
 class Clock:
     """A clock that stands still unless told."""
@@ -175,6 +181,64 @@ async def test_failures_are_not_remembered(store: CachedSecretStore, inner: Remo
     assert [type(answer) for answer in answers] == [StoreUnavailable, StoreUnavailable]
     inner.down = False
     assert await value(store) == 1
+
+
+async def test_an_outage_is_bridged(
+    store: CachedSecretStore, inner: RemoteStore, clock: Clock
+) -> None:
+    """While the store is down, what was read is answered for a quarter of an hour, no longer."""
+    await inner.put(RecordKey("acme", "i1"), SecretRecord({"n": 1}), 0)
+    assert await value(store) == 1
+    inner.down = True
+    clock.now = 899.9
+    assert await value(store) == 1
+    clock.now = 900.0
+    with pytest.raises(StoreUnavailable):
+        await value(store)
+    inner.down = False
+    assert await value(store) == 1
+
+
+async def test_an_outage_is_bridged_with_what_was_written(
+    store: CachedSecretStore, inner: RemoteStore
+) -> None:
+    """A record that was written and never read is answered as it was written."""
+    await store.put(RecordKey("acme", "i1"), SecretRecord({"n": 1}), 0)
+    inner.down = True
+    found = await store.get(RecordKey("acme", "i1"))
+    assert found is not None
+    assert (found.record.fields, found.version) == ({"n": 1}, 1)
+
+
+async def test_what_is_gone_bridges_nothing(store: CachedSecretStore, inner: RemoteStore) -> None:
+    """What was deleted, here or elsewhere, or written by others, is not answered in an outage."""
+    for number in range(3):
+        await store.put(RecordKey("acme", f"i{number}"), SecretRecord({"n": number}), 0)
+    await store.delete(RecordKey("acme", "i0"))
+    await inner.delete(RecordKey("acme", "i1"))
+    assert await value(store, "i1") is None
+    await inner.put(RecordKey("acme", "i2"), SecretRecord({"n": 7}), 1)
+    with pytest.raises(VersionConflict):
+        await store.put(RecordKey("acme", "i2"), SecretRecord({"n": 8}), 1)
+    inner.down = True
+    for number in range(3):
+        with pytest.raises(StoreUnavailable):
+            await value(store, f"i{number}")
+
+
+async def test_a_write_that_fails_leaves_what_was_there(
+    store: CachedSecretStore, inner: RemoteStore
+) -> None:
+    """A write that the store could not take costs nobody what was read before."""
+    await inner.put(RecordKey("acme", "i1"), SecretRecord({"n": 1}), 0)
+    assert await value(store) == 1
+    inner.down = True
+    with pytest.raises(StoreUnavailable):
+        await store.put(RecordKey("acme", "i1"), SecretRecord({"n": 2}), 1)
+    assert await value(store) == 1
+    inner.down = False
+    assert await value(store) == 1
+    assert inner.reads == 3  # it was not taken for fresh meanwhile
 
 
 async def test_what_is_remembered_is_bounded(store: CachedSecretStore, inner: RemoteStore) -> None:
