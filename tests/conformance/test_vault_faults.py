@@ -87,9 +87,7 @@ async def test_the_cache_bridges_a_short_seal(unsealed: Bao) -> None:
         await store.put(key, SecretRecord({"n": 1}), 0)
         await cached.get(key)
         unsealed.seal()
-        found = await cached.get(key)
-        assert found is not None
-        assert found.version == 1
+        assert await cached.get(key) is not None
         with pytest.raises(StoreSealed):
             await cached.get(new_key())
 
