@@ -36,6 +36,8 @@ NOT_FOR_CALLERS = {
     "MasterKeyMissing",
     "MasterKeyWrong",
     "MasterKeyExists",
+    "MasterKeyNotWritable",
+    "RotationUnderWay",
     "RecordCorrupt",
     "StoreForbidden",
     "StoreUnfit",
