@@ -34,9 +34,11 @@ class Ending:
             AuditEntry("credentials.deleted", tenant, instance_id, actor, "begins")
         )
         key = RecordKey(tenant, instance_id, Part.GRANT)
-        grant = await self._closed(key)
-        profile = None if grant is None else await self._profile(key)
-        for part in sorted(what):  # the config first: who looks for it afterwards finds none
+        profile = await self._profile(key)
+        grant = None
+        for part in sorted(what):  # the config first: without it no first token is fetched
+            if part is Part.GRANT:
+                grant = await self._closed(key)
             await self._parts.store.delete(RecordKey(tenant, instance_id, part))
         self._parts.audit.note(AuditEntry("credentials.deleted", tenant, instance_id, actor))
         if grant is not None and profile is not None:
@@ -70,7 +72,7 @@ class Ending:
         try:
             return await self._parts.profiles.of(key.tenant, key.instance_id)
         except Exception as error:  # noqa: BLE001 - without it, nothing is revoked but all forgotten
-            log.warning("the tokens of %s cannot be revoked: %s", key.instance_id, error)
+            log.info("tokens of %s, if there are any, stay unrevoked: %s", key.instance_id, error)
             return None
 
     async def _revoke_spooled(self, key: RecordKey, profile: OAuthProfile, grant: Grant) -> None:

@@ -1,7 +1,10 @@
 """Stores between which and us something goes wrong."""
 
+import asyncio
+import inspect
 import random
 from dataclasses import dataclass, field
+from typing import Any
 
 from credentials.errors import StoreSealed, StoreUnavailable
 from credentials.model import RecordKey, SecretRecord, Versioned
@@ -61,3 +64,40 @@ class ForgetfulStore:
     async def delete(self, key: RecordKey) -> None:
         """Forget the record."""
         await self.inner.delete(key)
+
+
+class Gate:
+    """Stops whoever comes through it as the `number`-th, from 0, until it is opened."""
+
+    def __init__(self, number: int) -> None:
+        self._left = number
+        self.reached = asyncio.Event()
+        self.opened = asyncio.Event()
+
+    async def pass_(self) -> None:
+        """Go through, perhaps later."""
+        self._left -= 1
+        if self._left == -1:
+            self.reached.set()
+            await self.opened.wait()
+
+
+class Gated:
+    """Anything with async methods, before and behind each of which is a gate."""
+
+    def __init__(self, inner: Any, gate: Any) -> None:
+        self._inner = inner
+        self._gate = gate
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._inner, name)
+        if not inspect.iscoroutinefunction(method):
+            return method
+
+        async def gated(*given: Any, **named: Any) -> Any:
+            await self._gate.pass_()
+            found = await method(*given, **named)
+            await self._gate.pass_()
+            return found
+
+        return gated

@@ -325,7 +325,8 @@ class World:
     def process(self, name: str = "one", store: SecretStore | None = None, **more: Any) -> Process:
         """Start a process."""
         options = {"clock": self.clock, "spool": self.spool, "name": name, **more}
-        made = Process(store or self.inner, self.connections, self.server, **options)
+        server = options.pop("server", self.server)
+        made = Process(store or self.inner, self.connections, server, **options)
         self.processes.append(made)
         return made
 
