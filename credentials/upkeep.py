@@ -221,10 +221,8 @@ class Upkeep:
         status, reason = "connected", ""
         if grant.state is GrantState.NEEDS_REAUTHORIZATION:
             status, reason = "needs_reauthorization", grant.cause
-        elif grant.claim is not None:
-            status = "refreshing"
         elif freshness(grant, self._parts.now()) is Freshness.EXPIRED:
-            status = "expired"
+            status = "expired" if grant.claim is None else "refreshing"
         return CredentialsStatus(
             type_,
             status,

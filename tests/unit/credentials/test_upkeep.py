@@ -222,6 +222,7 @@ async def test_revoke_without_consent(type_: str) -> None:
         ({"expires_at": None}, "connected", ""),
         ({}, "expired", ""),
         ({"claim": Claim("other", "c-1")}, "refreshing", ""),
+        ({"claim": Claim("other", "c-1"), "expires_at": None}, "connected", ""),
         ({"claim": Claim("other", "c-1"), "generation": 0}, "missing", "not authorized yet"),
         ({"doubt": "c-1"}, "expired", "in_doubt"),
         (
