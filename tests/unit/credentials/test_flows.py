@@ -1,6 +1,6 @@
 """Authorizations under way, as they are kept."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from credentials import flows
@@ -17,6 +17,7 @@ def test_states_are_unguessable() -> None:
     assert {len(state) for state in states} == {43}
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_a_state_is_kept_as_its_hash(state: str) -> None:
     """Any text can be asked for, and none is kept."""

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from credentials.grants import (
@@ -47,6 +47,7 @@ grants = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(grants)
 def test_a_grant_survives_every_store(grant: Grant) -> None:
     """What is written is read again, and written alike: a write can be recognized."""
@@ -92,6 +93,7 @@ def test_freshness(changes: dict[str, Any], now: float, expected: Freshness) -> 
     assert freshness(Grant(received_at=0.0, **changes), now) is expected
 
 
+@settings(deadline=None)
 @given(times, st.floats(0, 1e8), st.none() | st.floats(0, 1e8))
 def test_due_within_its_life(received_at: float, lifetime: float, margin: float | None) -> None:
     """Whatever the margin, a token is due in the second half of its life."""

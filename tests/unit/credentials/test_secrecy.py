@@ -12,11 +12,11 @@ import pytest
 from credentials.errors import CredentialsError
 from credentials.manager import CredentialManager
 from credentials.model import AuthScheme, OutgoingRequest, SecretRecord, Versioned
-from credentials.stores.cached import CachedSecretStore
 from credentials.stores.local.engine import open_engine
 from credentials.stores.local.key_file import KeyFile
 from credentials.stores.local.migrate import migrate
 from credentials.stores.local.store import LocalSecretStore
+from tests.unit.credentials.world import World
 
 SECRET = "mark/7f3a9c secret+of=acme"
 REQUEST = OutgoingRequest("GET", "https://api.example.com/contacts")
@@ -54,7 +54,7 @@ async def manager(
     try:
         await migrate(engine)
         store = await LocalSecretStore.open(engine, KeyFile.create(tmp_path / "master-key"))
-        yield CredentialManager(CachedSecretStore(store))
+        yield World("api_key").process(store=store).manager
     finally:
         await engine.dispose()
 
