@@ -96,12 +96,13 @@ class Instances:
         whole = completed(config, entry.definition)
         _refuse(*name_problems(name), *config_problems(whole, entry.definition))
         instance = self._new(entry, name, whole)
-        version = await self._vault.update(tenant, instance.id, whole, ())
-        instance = replace(instance, credentials_version=version)
         try:
+            version = await self._vault.update(tenant, instance.id, whole, ())
+            instance = replace(instance, credentials_version=version)
             await self._store.add(instance)
         except BaseException:
-            # Whether the row was written may be unknown: it must not be left without its secrets.
+            # Whether either was written may be unknown, of a caller that leaves too: no row must be
+            # left without its secrets, and no secrets without their row.
             with suppress(InstanceNotFound):
                 await self._store.delete(tenant, instance.id)
             await self._vault.delete(tenant, instance.id)
@@ -128,8 +129,8 @@ class Instances:
         """Change the name or fields of the config; a secret that is not sent stays as it is.
 
         Raises `InstanceNotFound`, `InvalidInstance`, and `StaleEtag` when an etag is given and
-        somebody else wrote in between. Without one, the change is made to what others wrote. A
-        change of nothing writes nothing.
+        somebody else wrote before: then nothing is changed. Without one, the change is made to what
+        others wrote. A change of nothing writes nothing.
         """
         async with self._lock(instance_id):
             for _ in range(_ATTEMPTS):
@@ -139,6 +140,9 @@ class Instances:
                 if change.name is None and change.config is None:
                     return current
                 with suppress(StaleEtag):
+                    if change.etag and change.config is not None:
+                        current = await self._passed(current, change)
+                        change = replace(change, etag="")
                     return await self._write(current, change)
         raise stale(instance_id)
 
@@ -209,7 +213,25 @@ class Instances:
             last_connected_at=None if waits else now,
         )
 
+    async def _passed(self, current: Instance, change: InstanceChange) -> Instance:
+        """Let nobody else in by the etag of a change of the config that is good.
+
+        From the vault there is no way back. Were the etag asked for after it was written, whoever
+        writes in between, if only a status, would leave a row of an older version.
+        """
+        await self._changed_by(current, change)
+        return await self._replace(current, replace(current, etag=next_etag(current.etag)))
+
     async def _write(self, current: Instance, change: InstanceChange) -> Instance:
+        changed, revision = await self._changed_by(current, change)
+        if revision is None:
+            return await self._replace(current, changed)
+        return await _to_its_end(self._write_both(current, changed, revision))
+
+    async def _changed_by(
+        self, current: Instance, change: InstanceChange
+    ) -> tuple[Instance, Revision | None]:
+        """Answer the instance after a change, and its config; raises `InvalidInstance`."""
         changed = replace(current, updated_at=self._clock(), etag=next_etag(current.etag))
         problems: list[Problem] = []
         if change.name is not None:
@@ -217,13 +239,11 @@ class Instances:
             changed = replace(changed, name=change.name)
         if change.config is None:
             _refuse(*problems)
-        else:
-            definition = await self._definitions.content(current.tenant, current.definition_digest)
-            revision = revise(current, change.config, definition)
-            _refuse(*problems, *config_problems(revision.whole, definition, revision.kept))
-            changed = reconfigured(changed, revision, definition)
-            return await _to_its_end(self._write_both(current, changed, revision))
-        return await self._replace(current, changed)
+            return changed, None
+        definition = await self._definitions.content(current.tenant, current.definition_digest)
+        revision = revise(current, change.config, definition)
+        _refuse(*problems, *config_problems(revision.whole, definition, revision.kept))
+        return reconfigured(changed, revision, definition), revision
 
     async def _write_both(
         self, current: Instance, changed: Instance, revision: Revision

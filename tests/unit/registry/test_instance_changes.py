@@ -146,6 +146,47 @@ async def test_an_etag_guards_what_was_seen(
     assert registry.vault.kept[("acme", instance.id)] == CONFIG
 
 
+async def test_a_report_during_a_change_with_etag_parts_nothing(
+    registry: Registry, connected: Connect, example: Golden
+) -> None:
+    """What an etag guards is settled before the vault is written: a status in between is no bar."""
+    instance = await connected(example("crm"))
+    registry.vault.written.clear()
+    registry.vault.delay = 0.01
+    late = InstanceChange(config={"apiKey": "planted-two"}, etag=instance.etag)
+    change = asyncio.create_task(registry.instances.update("acme", instance.id, late))
+    await registry.vault.written.wait()
+    await registry.instances.report("acme", instance.id, InstanceStatus.DISCONNECTED)
+    changed = await change
+    assert changed.credentials_version == registry.vault.versions["acme", instance.id]
+    assert await registry.instances.get("acme", instance.id) == changed
+
+
+async def test_of_two_processes_with_one_etag_the_second_changes_nothing(
+    registry: Registry, connected: Connect, example: Golden
+) -> None:
+    """Neither the vault nor the row has anything of a change that is refused."""
+    instance = await connected(example("crm"))
+    registry.instance_store.overtakers = 1  # another process is faster by a moment
+    change = InstanceChange(config={"apiKey": "planted-late"}, etag=instance.etag)
+    with pytest.raises(StaleEtag):
+        await registry.instances.update("acme", instance.id, change)
+    assert registry.vault.kept["acme", instance.id] == CONFIG
+    assert registry.vault.versions["acme", instance.id] == 1
+
+
+async def test_a_config_that_is_refused_uses_no_etag_up(
+    registry: Registry, connected: Connect, example: Golden
+) -> None:
+    """The same etag is good for the corrected change."""
+    instance = await connected(example("crm"))
+    wrong = InstanceChange(config={"apiKey": None}, etag=instance.etag)
+    with pytest.raises(InvalidInstance):
+        await registry.instances.update("acme", instance.id, wrong)
+    right = InstanceChange(config={"apiKey": "planted-two"}, etag=instance.etag)
+    assert (await registry.instances.update("acme", instance.id, right)).credentials_version == 2
+
+
 async def test_concurrent_changes_without_etag_all_arrive(
     registry: Registry, connected: Connect, written: Write
 ) -> None:

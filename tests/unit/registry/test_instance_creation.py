@@ -1,5 +1,6 @@
 """Connecting to definitions."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
@@ -174,3 +175,16 @@ async def test_without_a_row_there_are_no_secrets(
     assert registry.vault.kept == {}
     page = await registry.instances.list("acme", InstanceFilter(), PageRequest())
     assert page.total == 0
+
+
+async def test_a_caller_that_leaves_early_leaves_no_secrets(
+    registry: Registry, connected: Connect, example: Golden
+) -> None:
+    """What was in the vault before there was a row goes with its caller."""
+    registry.vault.delay = 60.0
+    caller = asyncio.create_task(connected(example("crm")))
+    await registry.vault.written.wait()
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert registry.vault.kept == {}
