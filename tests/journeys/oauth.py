@@ -17,7 +17,7 @@ from tests.journeys.upstreams import Gate
 from tests.servers.browser import consent
 from tests.servers.clients import KEY_ID, Client
 from tests.servers.mock import OauthMock
-from tests.servers.oauth import OidcProvider
+from tests.servers.oauth import Minted, OidcProvider
 
 SCOPE = "openid read"
 _FIELDS = ("baseUrl", "clientId", "clientSecret", "redirectUri", "scope", "privateKey", "keyId")
@@ -123,11 +123,13 @@ async def made(door: Door, document: bytes, given: Mapping[str, Any]) -> Connect
     return Connected(door, (await door.connect(registered["id"], given))["id"])
 
 
-async def imported(door: Door, oidc: OidcProvider, server: str, **more: Any) -> Connected:
+async def imported(
+    door: Door, oidc: OidcProvider, server: str, tokens: Minted | None = None, **more: Any
+) -> Connected:
     """Make an instance of a confidential client, with tokens as if its user had consented."""
     document = definition("oauth2", server, oauth2Config=urls(oidc))
     instance = await made(door, document, config(oidc.clients["basic"], oidc.redirect_uri))
-    [tokens] = await oidc.mint()
+    tokens = tokens or (await oidc.mint())[0]
     data = {"access_token": tokens.access_token, "refresh_token": tokens.refresh_token, **more}
     await instance.credentials("StoreCredentials", type="oauth2", data=data)
     return instance
