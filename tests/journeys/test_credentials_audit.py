@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +20,21 @@ pytest_plugins = ["tests.servers.fixtures"]
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest_asyncio.fixture(loop_scope="module", params=[one_process, split])
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=[one_process, split])
 async def journey(
-    request: pytest.FixtureRequest, tmp_path: Path, oidc: OidcProvider
-) -> AsyncIterator[tuple[Path, str]]:
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    oidc_server: OidcProvider,
+) -> tuple[Path, str]:
     """A journey that is over: the directory with the audit log, and the instance's id."""
 
     async def everybody(_: object) -> bool:
         return True
 
-    async with request.param(tmp_path) as house, served(Gate(everybody).app()) as url:
-        instance_id = await travelled(house, oidc, url)
-    yield log_in(tmp_path), instance_id
+    data_dir = tmp_path_factory.mktemp("audited")
+    async with request.param(data_dir) as house, served(Gate(everybody).app()) as url:
+        instance_id = await travelled(house, oidc_server, url)
+    return log_in(data_dir), instance_id
 
 
 async def travelled(house: House, oidc: OidcProvider, url: str) -> str:

@@ -54,9 +54,9 @@ class Theirs:
         assert set(self.gate.tokens) == {"a-token-of-theirs"}
 
 
-@pytest_asyncio.fixture(params=["one", "split"], loop_scope="module")
+@pytest_asyncio.fixture(params=["one", "split"], scope="module", loop_scope="module")
 async def theirs(
-    request: pytest.FixtureRequest, houses: dict[str, House], oidc: OidcProvider
+    request: pytest.FixtureRequest, houses: dict[str, House], oidc_server: OidcProvider
 ) -> AsyncIterator[Theirs]:
     """Another tenant's instance."""
 
@@ -68,9 +68,10 @@ async def theirs(
     async with served(gate.app()) as url:
         door = RpcDoor(house.over_grpc, house.in_process.keys.service, "other")
         document = definition(
-            "oauth2", url, oauth2Config=urls(oidc), verification={"path": "/verify"}
+            "oauth2", url, oauth2Config=urls(oidc_server), verification={"path": "/verify"}
         )
-        instance = await made(door, document, config(oidc.clients["basic"], oidc.redirect_uri))
+        given = config(oidc_server.clients["basic"], oidc_server.redirect_uri)
+        instance = await made(door, document, given)
         data = {"access_token": "a-token-of-theirs", "refresh_token": "another-of-theirs"}
         await instance.credentials("StoreCredentials", type="oauth2", data=data)
         yield Theirs(house, instance, gate)
