@@ -204,20 +204,23 @@ async def test_introspection(door: Door, mock_oauth: OauthMock) -> None:
     assert status["expiresAt"].startswith("203")  # bounded to ten years
 
 
-@pytest.mark.parametrize(("strategy", "refreshes"), [("auto", 1), ("manual", 0)])
-async def test_refreshing_early(
-    door: Door, oidc: OidcProvider, api: tuple[Gate, str], strategy: str, refreshes: int
-) -> None:
+async def test_refreshing_early(door: Door, oidc: OidcProvider, api: tuple[Gate, str]) -> None:
     """A due token is used while the next one is fetched, unless the definition wants none early."""
     gate, url = api
-    oauth2 = {**urls(oidc), "refreshTokenConfig": {"strategy": strategy}}
-    document = definition("oauth2", url, oauth2Config=oauth2)
-    instance = await made(door, document, config(oidc.clients["basic"], oidc.redirect_uri))
     await oidc.behave(access_token_ttl=6)  # for us it is due after 1.5 seconds and ends after 3
-    await instance.authorize()
+    instances = []
+    for strategy in ("auto", "manual"):
+        oauth2 = {**urls(oidc), "refreshTokenConfig": {"strategy": strategy}}
+        document = definition("oauth2", url, oauth2Config=oauth2)
+        given = config(oidc.clients["basic"], oidc.redirect_uri)
+        instances.append(await made(door, document, given))
+        await instances[-1].authorize()
     await oidc.behave(access_token_ttl=3600)
     await asyncio.sleep(1.7)
-    assert await instance.look() == {"fine": True}
+    for instance in instances:
+        assert await instance.look() == {"fine": True}
     await asyncio.sleep(0.3)
-    assert (await oidc.counts()).refreshes == refreshes
-    assert len(set(gate.tokens)) == 1
+    statuses = [await instance.credentials("GetCredentialsStatus") for instance in instances]
+    assert [status["generation"] for status in statuses] == ["2", "1"]
+    assert (await oidc.counts()).refreshes == 1
+    assert len(set(gate.tokens)) == 2

@@ -81,7 +81,7 @@ async def refusal(instance: Connected) -> Refused:
     return refused.value
 
 
-@TWO_DOORS
+@ONE_DOOR
 async def test_down_for_a_moment(world: World) -> None:
     """A server that is down makes calls TEMPORARY_ERROR with a time to wait; then all is well."""
     instance = await world.expired()
