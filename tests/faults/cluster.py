@@ -4,18 +4,20 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.runtime.channel import Remote, connect
 from services.wiring import DESCRIPTORS, NEEDS
+from tests.faults.launcher import COMMAND, Faults
 from tests.journeys.doors import RpcDoor
 from tests.journeys.houses import free_port
 
 ADMIN_KEY = "is_live_admin_faults"
 START_SECONDS = 30
+_SHOWN = 10_000  # bytes of each log, when a test fails
 _READY = b"Integration Service is ready."
 
 
@@ -130,18 +132,36 @@ def _members(root: Path, more: Mapping[str, str], executors: int, credentials: i
 
 @asynccontextmanager
 async def cluster(
-    root: Path, *, executors: int = 1, credentials: int = 1, **more: str
+    root: Path,
+    *,
+    executors: int = 1,
+    credentials: int = 1,
+    faults: Sequence[Faults] = (),
+    **more: str,
 ) -> AsyncIterator[Cluster]:
-    """Run a core (registry, transformer), executors, credential processes; `more` are settings."""
+    """Run a core (registry, transformer), executors, credential processes; `more` are settings.
+
+    `faults` are those of the credential processes, in turn; none: those are as good as they are.
+    """
     assert NEEDS["credentials"] == {"registry"}
     members = {member.name: member for member in _members(root, more, executors, credentials)}
+    for number, fault in enumerate(faults):
+        member = members[f"credentials{number}"]
+        member.command = COMMAND
+        member.environment = {**member.environment, **fault.environment()}
     async with AsyncExitStack() as stack:
         for member in members.values():
             member.data_dir.mkdir(parents=True, exist_ok=True)
         for member in members.values():
             stack.push_async_callback(_end, member)
-            await member.start()
-        yield Cluster(root, members, stack)
+        await members["core"].start()
+        await asyncio.gather(*(one.start() for one in members.values() if one.name != "core"))
+        try:
+            yield Cluster(root, members, stack)
+        except BaseException:
+            for member in members.values():
+                sys.stderr.write(f"--- {member.name}\n{member.log[-_SHOWN:].decode()}\n")
+            raise
 
 
 async def _end(member: Member) -> None:

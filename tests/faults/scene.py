@@ -68,6 +68,7 @@ def definition(provider: OidcProvider, **oauth2: Any) -> bytes:
                     "clientId": {"type": "string"},
                     "clientSecret": {"type": "string"},
                     "redirectUri": {"type": "string"},
+                    "scope": {"type": "string"},
                 },
             },
             "oauth2Config": {
@@ -90,6 +91,7 @@ async def instances(door: RpcDoor, provider: OidcProvider, upstream: Api, count:
         "clientId": client.id,
         "clientSecret": client.secret,
         "redirectUri": provider.redirect_uri,
+        "scope": "openid read",
     }
     return [(await door.connect(registered["id"], config))["id"] for _ in range(count)]
 
