@@ -1,5 +1,7 @@
 """Records under a new data key: the same content and version, sealed anew where they stand."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,11 +45,14 @@ async def reseal(engine: AsyncEngine, tenant: str, keys: Mapping[int, DataKey]) 
     async for rows in _pages(engine, tenant, newest.key_id):
         opened = [each for row in rows if (each := _opened(row, keys, result)) is not None]
         writes = [_renewed(each, newest) for each in opened]
+        began = time.monotonic()
         async with engine.begin() as connection:
             for write in writes:
                 done = (await connection.execute(write)).rowcount
                 result.done += done
                 result.overtaken += 1 - done
+        # SQLite has no queue: those who serve get a turn only while nobody else writes.
+        await asyncio.sleep(time.monotonic() - began)
     return result
 
 

@@ -1,5 +1,6 @@
 """Secrets sealed in rows of a database."""
 
+import asyncio
 from typing import Any, Self
 
 from sqlalchemy import (
@@ -24,6 +25,8 @@ from credentials.stores.local.keys import MAX_TRIES, Keyring
 from credentials.stores.local.master_key import MasterKeySource
 from credentials.stores.local.tables import data_keys, records
 from credentials.stores.local.wrapping import WrappedKey, open_record, seal_record
+
+_MOST_WRITERS = 10  # at once, where the database takes several
 
 _KEY_OF_RECORD = and_(
     data_keys.c.tenant == records.c.tenant, data_keys.c.key_id == records.c.key_id
@@ -56,10 +59,14 @@ class LocalSecretStore:
 
     A deletion takes the sealed bytes out of the row at once; on SQLite the write-ahead log may
     still hold them, sealed, until its next checkpoint. `keyring` is for what is sealed beside it.
+
+    On SQLite the writers of a process take turns: it lets one write at a time and makes the others
+    try again and again, in no order, until some of many have waited for too long.
     """
 
     def __init__(self, engine: AsyncEngine, keyring: Keyring) -> None:
         self._engine = engine
+        self._turns = asyncio.Semaphore(1 if engine.dialect.name == "sqlite" else _MOST_WRITERS)
         self.keyring = keyring
 
     @classmethod
@@ -96,7 +103,7 @@ class LocalSecretStore:
     async def delete(self, key: RecordKey) -> None:
         """Forget the record; its version lives on."""
         with database_errors():
-            async with self._engine.begin() as connection:
+            async with self._turns, self._engine.begin() as connection:
                 await connection.execute(_FORGET, _where(key))
 
     async def _row(self, key: RecordKey) -> Row[Any] | None:
@@ -128,7 +135,7 @@ class LocalSecretStore:
     async def _wrote(self, write: Insert | Update, key: RecordKey, data_key_id: int) -> bool:
         parameters = _where(key) if isinstance(write, Update) else {}
         try:
-            async with self._engine.begin() as connection:
+            async with self._turns, self._engine.begin() as connection:
                 return (await connection.execute(write, parameters)).rowcount == 1
         except IntegrityError as error:  # another writer has inserted the row, or the key is gone
             if not await self._has(key.tenant, data_key_id):
