@@ -18,7 +18,7 @@ from credentials.live_secrets import LiveSecrets
 from registry.errors import RegistryError
 from services.keys import Keys, load_keys, make_data_dir
 from services.runtime import telemetry
-from services.runtime.health import ready
+from services.runtime.health import degraded, ready
 from services.runtime.server import GrpcServer, ServerOptions
 from services.settings import InvalidSettings, Settings
 from services.wiring import DESCRIPTORS, System, assembled, migrated
@@ -146,14 +146,27 @@ def _doors(settings: Settings, names: Collection[str], system: System) -> dict[s
     """Make the servers that these parts need, by the name of the setting with their address."""
     doors: dict[str, Door] = {}
     if system.services:
-        doors["grpc"] = GrpcServer(system.services, system.endpoints, _grpc_options(settings))
+        conditions = {
+            DESCRIPTORS[name].full_name: condition for name, condition in system.conditions.items()
+        }
+        options = _grpc_options(settings)
+        doors["grpc"] = GrpcServer(system.services, system.endpoints, options, conditions)
     if "gateway" in names:
         # Other parts start without aiohttp.
         from services.gateway.app import Gateway  # noqa: PLC0415
         from services.gateway.rest_server import RestServer  # noqa: PLC0415
 
         descriptors = list(DESCRIPTORS.values())
-        gateway = Gateway(descriptors, system.dispatch, ready=ready(system.channels))
+        elsewhere = {
+            name: (DESCRIPTORS[name].full_name, channel)
+            for name, channel in system.channels.items()
+        }
+        gateway = Gateway(
+            descriptors,
+            system.dispatch,
+            ready=ready(system.channels),
+            degraded=degraded(system.conditions, elsewhere),
+        )
         doors["rest"] = RestServer(gateway, settings.rest, settings.drain_seconds)
     return doors
 

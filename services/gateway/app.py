@@ -45,9 +45,14 @@ _AWAY = "A part of the service cannot be reached for the moment."
 # After these the connection is of no more use.
 _LAST = (BodyUnreadable, Interrupted)
 Ready = Callable[[], Awaitable[Mapping[str, bool]]]
+Degraded = Callable[[], Awaitable[Mapping[str, str]]]
 
 
 async def _always_ready() -> Mapping[str, bool]:
+    return {}
+
+
+async def _always_well() -> Mapping[str, str]:
     return {}
 
 
@@ -61,6 +66,7 @@ class Gateway:
         *,
         max_body_bytes: int = MAX_BODY_BYTES,
         ready: Ready = _always_ready,
+        degraded: Degraded = _always_well,
     ) -> None:
         table = RoutingTable(_transcoders(read_routes(services)))
         # Callers come back to the same paths; those that lead nowhere raise, and are not kept.
@@ -68,6 +74,7 @@ class Gateway:
         self._dispatch = dispatch
         self._max_body_bytes = max_body_bytes
         self._ready = ready
+        self._degraded = degraded
 
     def server(self) -> Server:
         """A low-level server of this gateway; call it inside the running loop."""
@@ -108,7 +115,14 @@ class Gateway:
             return _json(b'{"status":"SERVING"}', request_id)
         parts = await self._ready()
         ready = all(parts.values())
-        answer = {"status": "SERVING" if ready else "NOT_SERVING", "parts": dict(parts)}
+        answer: dict[str, object] = {
+            "status": "SERVING" if ready else "NOT_SERVING",
+            "parts": dict(parts),
+        }
+        # What works less well is not taken out of service for it: others would work no better.
+        degraded = dict(await self._degraded()) if ready else {}
+        if degraded:
+            answer["degraded"] = degraded
         return _json(orjson.dumps(answer), request_id, 200 if ready else 503)
 
 

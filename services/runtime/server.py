@@ -16,9 +16,12 @@ from grpc_reflection.v1alpha import reflection
 from services.runtime.call import Call
 from services.runtime.dispatch import CallFailed
 from services.runtime.endpoints import Service, path
+from services.runtime.health import Condition
 from services.runtime.interceptors import Endpoint
 from services.runtime.limits import CARRIED, PINGED
 from services.runtime.running import LAST_WORDS_SECONDS, RunningCalls
+
+WATCH_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +35,22 @@ class ServerOptions:
 
 
 class GrpcServer:
-    """Serves endpoints over gRPC."""
+    """Serves endpoints over gRPC.
+
+    `conditions` are those of services by full name: one that works less well than it should says
+    NOT_SERVING under its own name, while the server as a whole goes on to serve.
+    """
 
     def __init__(
         self,
         services: Iterable[Service],
         endpoints: Mapping[str, Endpoint],
         options: ServerOptions,
+        conditions: Mapping[str, Condition] | None = None,
     ) -> None:
         self._services = tuple(services)
+        self._conditions = conditions or {}
+        self._watching: asyncio.Task[None] | None = None
         self._endpoints = endpoints
         self._options = options
         self._health = HealthServicer()
@@ -73,12 +83,17 @@ class GrpcServer:
         await server.start()
         self._server = server
         await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        if self._conditions:
+            self._watching = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
         """Refuse new calls and let running ones finish; what takes too long is told to retry."""
         server, self._server = self._server, None
         if server is None:
             return
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
         await self._health.enter_graceful_shutdown()
         drain = self._options.drain_seconds
         refusing = asyncio.create_task(server.stop(drain + LAST_WORDS_SECONDS))
@@ -91,6 +106,13 @@ class GrpcServer:
         names = ["", *(service.descriptor.full_name for service in self._services)]
         for name in names:
             await self._health.set(name, status)
+
+    async def _watch(self) -> None:
+        answer = health_pb2.HealthCheckResponse
+        while True:
+            for name, condition in self._conditions.items():
+                await self._health.set(name, answer.NOT_SERVING if condition() else answer.SERVING)
+            await asyncio.sleep(WATCH_SECONDS)
 
     def _handlers(self, service: Service) -> grpc.GenericRpcHandler:
         handlers = {

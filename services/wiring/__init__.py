@@ -37,6 +37,7 @@ from services.runtime import clock
 from services.runtime.channel import Peer, Remote, connect
 from services.runtime.dispatch import Dispatch
 from services.runtime.endpoints import Service, endpoints
+from services.runtime.health import Condition
 from services.runtime.inprocess import InProcess
 from services.runtime.interceptors import Endpoint
 from services.settings import InvalidSettings, Settings
@@ -72,13 +73,14 @@ NEEDS: dict[str, frozenset[str]] = {
 class System:
     """What a process is made of: what it serves, and a way to call every service.
 
-    `channels` lead to the components that run elsewhere.
+    `channels` lead to the components that run elsewhere; `conditions` tell of those here.
     """
 
     services: tuple[Service, ...]
     endpoints: Mapping[str, Endpoint]
     dispatch: Dispatch
     channels: Mapping[str, grpc.aio.Channel]
+    conditions: Mapping[str, Condition]
 
 
 @asynccontextmanager
@@ -102,7 +104,7 @@ async def assembled(
         for name in DESCRIPTORS:
             if name in names:
                 await assembly.add(name)
-        yield _system(assembly.services, channels, keys, secrets)
+        yield _system(assembly, channels, keys, secrets)
 
 
 def _channels(settings: Settings, names: frozenset[str]) -> dict[str, grpc.aio.Channel]:
@@ -118,14 +120,15 @@ def _channels(settings: Settings, names: frozenset[str]) -> dict[str, grpc.aio.C
 
 
 def _system(
-    services: list[Service],
+    assembly: "Assembly",
     channels: Mapping[str, grpc.aio.Channel],
     keys: Keys,
     secrets: LiveSecrets,
 ) -> System:
-    table = endpoints(services, keys.ring(), secrets.mask)
+    table = endpoints(assembly.services, keys.ring(), secrets.mask)
     remote = Remote({DESCRIPTORS[name]: open_channel for name, open_channel in channels.items()})
-    return System(tuple(services), table, InProcess(table, otherwise=remote), channels)
+    here = InProcess(table, otherwise=remote)
+    return System(tuple(assembly.services), table, here, channels, assembly.conditions)
 
 
 class Assembly:
@@ -140,6 +143,7 @@ class Assembly:
         known: Callable[..., None],
     ) -> None:
         self.services: list[Service] = []
+        self.conditions: dict[str, Condition] = {}
         self._settings = settings
         self._channels = channels
         self._service_key = service_key
@@ -184,6 +188,7 @@ class Assembly:
         connections = RegistryConnections(self._registry, own_name())
         cases = await credential_use_cases(self._settings, connections, self._known, self._stack)
         self._manager = cases.manager
+        self.conditions["credentials"] = cases.condition
         return CredentialServicer(cases.manager, cases.connecting, cases.upkeep)
 
     async def _add_registry(self) -> RegistryServicer:

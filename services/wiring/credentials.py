@@ -32,6 +32,7 @@ from executor.model import MEBIBYTE, ExecutorLimits
 from executor.sender import AiohttpSender
 from services.credentials.outbound import GuardedOutbound
 from services.runtime import clock
+from services.runtime.health import Condition
 from services.settings import InvalidSettings, Settings
 
 if TYPE_CHECKING:
@@ -51,14 +52,16 @@ class CredentialUseCases:
     manager: CredentialManager
     connecting: Connecting
     upkeep: Upkeep
+    condition: Condition
 
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """A store, and what seals token answers on their way to it."""
+    """A store, what seals token answers on their way to it, and how the store is."""
 
     store: SecretStore
     sealer: Sealer
+    condition: Condition = lambda: ""
 
 
 async def credential_use_cases(
@@ -90,11 +93,11 @@ async def credential_use_cases(
         owner=owner,
         known=known,
     )
-    return _use_cases(parts, cached, stack)
+    return _use_cases(parts, cached, opened.condition, stack)
 
 
 def _use_cases(
-    parts: Parts, cached: CachedSecretStore, stack: AsyncExitStack
+    parts: Parts, cached: CachedSecretStore, condition: Condition, stack: AsyncExitStack
 ) -> CredentialUseCases:
     settler = Settler(parts)
     # Each knows the other: the lambda looks for the refresher when a token is due.
@@ -109,7 +112,7 @@ def _use_cases(
         stack.push_async_callback(close)
     stack.push_async_callback(_stop, recovery)
     upkeep = Upkeep(parts, refresher, ending, manager.authorize)
-    return CredentialUseCases(manager, connecting, upkeep)
+    return CredentialUseCases(manager, connecting, upkeep, condition)
 
 
 async def _recover(refresher: Refresher) -> None:
@@ -159,7 +162,8 @@ async def _vault(settings: Settings, stack: AsyncExitStack) -> _Opened:
     connection = await VaultConnection.open(options)
     stack.push_async_callback(connection.close)
     store = await VaultSecretStore.open(connection)
-    return _Opened(store, await TransitSealer.open(connection, settings.vault_transit_key))
+    sealer = await TransitSealer.open(connection, settings.vault_transit_key)
+    return _Opened(store, sealer, lambda: store.health().why)
 
 
 def _vault_auth(settings: Settings) -> "TokenAuth | AppRoleAuth | KubernetesAuth":
