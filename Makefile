@@ -9,7 +9,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 
-.PHONY: help demo test check lint types protos protos-check format guest servers serve bench lock clean
+.PHONY: help demo test check lint types protos protos-check format guest servers serve bench soak lock clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,11 @@ bench: .venv/ready guest ## Measure against the budgets and the peers, in ratios
 		|| echo "Some peers cannot be installed here; their rows say so."
 	@command -v wrk > /dev/null || echo "Without wrk (Debian package) the load comes from Python."
 	@$(BIN)/python -m bench $(ARGS)
+
+soak: .venv/ready guest servers ## Kill, seal and skew it at full length and record what held (ARGS=…)
+	@export SOAK="$${SOAK:-$$(mktemp)}"; failed=0; \
+		$(BIN)/pytest -q -o faulthandler_timeout=900 tests/faults $(ARGS) || failed=1; \
+		$(BIN)/python -m tests.faults.report "$$SOAK"; exit $$failed
 
 lock: .venv/ready ## Resolve the dependencies anew into the lock files
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -33,6 +33,7 @@ class Member:
     command: tuple[str, ...] = ("-m", "services", "serve")
     process: asyncio.subprocess.Process | None = None
     log: bytearray = field(default_factory=bytearray)
+    reading: asyncio.Task[None] | None = None
 
     async def start(self, **more: str) -> None:
         """Start it, and wait until it serves."""
@@ -54,7 +55,7 @@ class Member:
                     break
             else:
                 raise AssertionError(self.log.decode())
-        self._reading = asyncio.create_task(self._read(self.process.stdout))
+        self.reading = asyncio.create_task(self._read(self.process.stdout))
 
     async def _read(self, stream: asyncio.StreamReader) -> None:
         while chunk := await stream.read(65_536):
@@ -66,14 +67,18 @@ class Member:
         if self.process.returncode is None:
             self.process.send_signal(number)
         code = await self.process.wait()
-        await self._reading
+        await self._read_all()
         return code
 
     async def killed(self) -> None:
         """Wait until it has died of its own."""
         assert self.process is not None
         await self.process.wait()
-        await self._reading
+        await self._read_all()
+
+    async def _read_all(self) -> None:
+        if self.reading is not None:  # it had come as far as to serve
+            await self.reading
 
 
 @dataclass
@@ -155,7 +160,10 @@ async def cluster(
         for member in members.values():
             stack.push_async_callback(_end, member)
         await members["core"].start()
-        await asyncio.gather(*(one.start() for one in members.values() if one.name != "core"))
+        async with asyncio.TaskGroup() as starting:
+            for member in members.values():
+                if member.name != "core":
+                    starting.create_task(member.start())
         try:
             yield Cluster(root, members, stack)
         except BaseException:

@@ -111,6 +111,7 @@ async def test_sealed_under_load(house: House, oidc: OidcProvider) -> None:
         "T7",
         sealed_seconds=LOADED,
         calls=load.done,
+        rate=RATE,
         failed=len(load.failed),
         cold_seconds=max(waits),
         recovery_seconds=recovered,
