@@ -130,6 +130,7 @@ async def test_a_part_that_is_down(
         **BASICS,
         "data_dir": str(tmp_path_factory.mktemp("gateway")),
         "registry_address": address,
+        "credentials_address": address,
         "executor_address": address,
     }
     async with running(parse({}, {}, flags), ["gateway"]) as gateway:
