@@ -54,7 +54,8 @@ class Connecting:
             return await self._devices.start(key, profile, actor)
         redirect = check_redirect(profile, redirect_uri)
         ends = self._parts.now() + flows.LIFETIME
-        state, flow = flows.new_state(), Flow(actor, redirect, new_verifier(), ends)
+        state = flows.new_state()
+        flow = Flow(actor, redirect, new_verifier(), ends, token_url=profile.token_url)
         url = authorization_url(profile, redirect, state, flow.verifier)
         await self._records.remember(key, state, flow)
         return Begun(url, state, datetime.fromtimestamp(ends, UTC))
@@ -76,6 +77,8 @@ class Connecting:
             flow = await self._records.known(key, state, actor)
             if not flow.device_code:
                 flow = await self._records.take(key, state, actor)
+            if flow.token_url != profile.token_url:
+                raise invalid_state()
         except InvalidState:
             self._landing.note(key, "INVALID_STATE")
             raise

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime
+from weakref import WeakValueDictionary
 
 from credentials import flows
 from credentials.errors import (
@@ -42,6 +43,7 @@ class Devices:
         self._records = records
         self._landing = landing
         self._running = running
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def start(self, key: RecordKey, profile: OAuthProfile, actor: str) -> Begun:
         """Get the codes, and begin to ask whether the owner has typed the one in.
@@ -56,7 +58,9 @@ class Devices:
         self._parts.known(device.device_code)
         ends = self._parts.now() + device.expires_in
         state = flows.new_state()
-        flow = Flow(actor, "", "", ends, device.device_code, device.interval)
+        flow = Flow(
+            actor, "", "", ends, device.device_code, device.interval, token_url=profile.token_url
+        )
         await self._records.remember(key, state, flow)
         _ = self._running.start(self._poll(key, profile, state, flow))
         return Begun(
@@ -80,7 +84,6 @@ class Devices:
         while self._parts.now() < flow.expires_at:
             await asyncio.sleep(interval)
             try:
-                await self._records.known(key, state, flow.actor)  # perhaps it is over
                 await self._asked(key, profile, state, flow)
             except TokenEndpointFailed as error:
                 interval += _SLOWER if error.details.get("error") == _SLOW_DOWN else 0.0
@@ -93,6 +96,14 @@ class Devices:
                 return
 
     async def _asked(self, key: RecordKey, profile: OAuthProfile, state: str, flow: Flow) -> None:
+        """Ask, one at a time: of two who ask at once, one gets the tokens and one a refusal."""
+        async with self._locks.setdefault(state, asyncio.Lock()):
+            await self._records.known(key, state, flow.actor)  # perhaps it is over
+            await self._asked_alone(key, profile, state, flow)
+
+    async def _asked_alone(
+        self, key: RecordKey, profile: OAuthProfile, state: str, flow: Flow
+    ) -> None:
         request = device_token_request(profile, flow.device_code, self._parts.clock())
         answer = await self._landing.asked(key, profile, request)
         if isinstance(answer, TokenAnswer):

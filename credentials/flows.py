@@ -23,7 +23,8 @@ class Flow:
     """One authorization under way. Never printed. `expires_at` in seconds since 1970.
 
     `actor` started it and nobody else may end it. A device flow has a `device_code`, asked for
-    every `interval` seconds. `taken` names who ends it now: it is used up.
+    every `interval` seconds. `taken` names who ends it now: it is used up. What it brings goes to
+    `token_url` and nowhere else, wherever a change of the config may lead meanwhile.
     """
 
     actor: str
@@ -33,6 +34,7 @@ class Flow:
     device_code: str = ""
     interval: float = 0.0
     taken: str = ""
+    token_url: str = ""
 
     def __repr__(self) -> str:
         return f"Flow({self.redirect_uri}: ***)"

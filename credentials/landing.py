@@ -1,6 +1,7 @@
 """The end of an authorization: its tokens in their place, and the instance told."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -15,13 +16,15 @@ from credentials.errors import (
     TokenEndpointFailed,
     TokenRequestRefused,
 )
-from credentials.grants import Grant, from_record, margin_of, renewed, to_record
+from credentials.grants import Grant, GrantState, from_record, margin_of, renewed, to_record
 from credentials.introspection import with_end
 from credentials.model import AuditEntry, OutboundRequest, Part, RecordKey, Report, Standing
 from credentials.oauth.answers import TokenAnswer, TokenRefusal, read_token_answer
 from credentials.oauth.profile import OAuthProfile
 from credentials.parts import Parts
 from credentials.revoking import Revoker
+
+log = logging.getLogger("integration.credentials.connect")
 
 _TRIES = 10
 _COMPLETED = "authorization.completed"
@@ -66,8 +69,16 @@ class Landing:
         await self._told(key, report)
 
     async def refused(self, key: RecordKey, error: AuthorizationRefused) -> None:
-        """Report that the consent was refused."""
+        """Report that the consent was refused; an older one, if there is one, goes on."""
         self.note(key, "refused")
+        try:
+            found = await self._parts.store.get(key._replace(part=Part.GRANT))
+        except CredentialsError as trouble:
+            log.warning("a refusal of %s is not reported: %s", key.instance_id, trouble)
+            return
+        grant = Grant() if found is None else from_record(found.record)
+        if grant.generation and grant.state is GrantState.ACTIVE:
+            return
         await self._told(key, Report(Standing.AUTH_ERROR, "AUTHENTICATION_ERROR", error.message))
 
     def note(self, key: RecordKey, outcome: str, **details: object) -> None:

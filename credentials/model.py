@@ -190,7 +190,8 @@ class Connection:
 
     `oauth2` is its definition's oauth2Config as written, `config` its config without secrets,
     `version` that of the secrets which belong to it, `verification` the definition's request that
-    proves credentials good (`method`, `url`, both whole; None: it names none).
+    proves credentials good (`method`, `url`, both whole; None: it names none, or the config cannot
+    make it yet, and `unverifiable` says why).
     """
 
     scheme: AuthScheme
@@ -199,6 +200,7 @@ class Connection:
     version: int
     standing: str
     verification: OutgoingRequest | None = None
+    unverifiable: str = ""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -124,7 +124,7 @@ class Refresher:
         async for entry in self._parts.spool.entries():
             try:
                 await self._settler.settle_spooled(entry)
-            except CredentialsError as error:
+            except Exception as error:  # noqa: BLE001 - the registry's too: others wait behind it
                 left += 1
                 log.warning("a spooled answer of %s is left: %s", entry.key.instance_id, error)
         return left
@@ -222,6 +222,8 @@ class Refresher:
         if pause is not None and pause.profile == profile:
             raise pause.error.with_traceback(None)
         request = self._request(key, profile, grant)
+        if request is None and freshness(grant, self._parts.now()) is not Freshness.EXPIRED:
+            return self._irreplaceable(key, grant, wish)
         if request is None:
             over = await self._settler.over(key, grant, before.version, "no_refresh_token")
             if over is not None:
@@ -242,6 +244,20 @@ class Refresher:
             raise
         self._patience.resume(key)
         return answered
+
+    def _irreplaceable(self, key: RecordKey, grant: Grant, wish: _Wish) -> Grant:
+        """Answer a token that was refused, or is to be renewed, and that no request can replace.
+
+        An API refuses for many reasons, some of which pass: it alone does not end what only a new
+        consent could bring back.
+        """
+        if wish.at_once:
+            raise OAuthMisconfigured(
+                f"The authorization of {key.instance_id} came without a refresh token; its access "
+                "token stays as it is",
+                field="refreshToken",
+            )
+        return grant
 
     async def _exchange(
         self, claimed: Claimed, profile: OAuthProfile, request: OutboundRequest

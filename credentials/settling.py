@@ -139,6 +139,11 @@ class Settler:
             return None
         error = needs_reauthorization(key, cause)
         await self._told(key, Report(Standing.AUTH_ERROR, "AUTHENTICATION_ERROR", error.message))
+        with suppress(CredentialsError):
+            found = await self._parts.store.get(key)
+            if found is not None and from_record(found.record).state is GrantState.ACTIVE:
+                # A newer consent was told of meanwhile, perhaps before this was.
+                await self._told(key, Report(Standing.CONNECTED))
         return error
 
     async def close(self) -> None:

@@ -2,19 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote, urlencode
 
 from credentials.ending import Ending
 from credentials.errors import (
     CredentialsBusy,
     CredentialsError,
+    CredentialsIncomplete,
+    CredentialsNotFound,
     OAuthMisconfigured,
     SchemeNotAvailable,
-    VersionConflict,
 )
 from credentials.grants import (
     Freshness,
@@ -28,29 +28,22 @@ from credentials.grants import (
 from credentials.importing import read_tokens
 from credentials.model import (
     AuditEntry,
-    Authorization,
-    AuthScheme,
     Connection,
-    OutboundRequest,
-    OutgoingRequest,
     Part,
     RecordKey,
     Report,
     Standing,
 )
 from credentials.parts import Parts
+from credentials.probing import Authorize, Prober, Proof
 from credentials.refresher import Refresher
-from credentials.schemes import TOKEN_TYPES
+from credentials.schemes import TOKEN_TYPES, required_fields
 from credentials.settling import needs_reauthorization
 
 log = logging.getLogger("integration.credentials.upkeep")
 
 _TRIES = 5
-_REFUSALS = frozenset({401, 403})
-_ACCEPTED = range(200, 300)  # a redirect leads to a page for logging in, mostly
-_PROBE_SECONDS = 15.0
-
-Authorize = Callable[[str, str, AuthScheme, OutgoingRequest, int], Awaitable[Authorization | None]]
+_CONSENTED = frozenset({"authorization_code", "device_code"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +64,6 @@ class CredentialsStatus:
     generation: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """Whether the API accepts the credentials: what it answered to the definition's probe."""
-
-    accepted: bool
-    status_code: int
-
-
 class Upkeep:
     """Raises what the store, the connections and the refresher raise."""
 
@@ -88,7 +73,7 @@ class Upkeep:
         self._parts = parts
         self._refresher = refresher
         self._ending = ending
-        self._authorize = authorize
+        self._prober = Prober(parts, authorize)
 
     async def store(
         self, tenant: str, instance_id: str, type_: str, data: Mapping[str, Any], actor: str
@@ -97,8 +82,9 @@ class Upkeep:
 
         `oauth2` takes `access_token`, `refresh_token`, `expires_at` (RFC 3339 or seconds since
         1970), `expires_in`, `scope`, `token_type`; the types without tokens take fields of the
-        config. Raises `InvalidCredentials`, and `SchemeNotAvailable` for another type than the
-        definition's.
+        config. Raises `InvalidCredentials`, `CredentialsIncomplete` where some would still be
+        missing, `CredentialsNotFound` when the instance is deleted meanwhile, and
+        `SchemeNotAvailable` for another type than the definition's.
         """
         connection = await self._parts.connections.connection(tenant, instance_id)
         if type_ != connection.scheme.type:
@@ -107,6 +93,13 @@ class Upkeep:
                 type=type_,
                 available=[connection.scheme.type],
             )
+        if type_ not in TOKEN_TYPES:
+            missing = await self._missing(tenant, instance_id, connection, data)
+            if missing:
+                raise CredentialsIncomplete(
+                    f"Credentials lack {', '.join(map(repr, missing))}, which {type_} needs",
+                    fields=missing,
+                )
         await self._parts.audit.before(
             AuditEntry("credentials.stored", tenant, instance_id, actor, "begins")
         )
@@ -121,10 +114,12 @@ class Upkeep:
     async def revoke(self, tenant: str, instance_id: str, actor: str) -> None:
         """Forget the credentials of an instance that stays; tokens are revoked at their server.
 
-        Of `oauth2` that is the owner's consent; of every other type it is what the config has.
+        Where an owner has consented that is the consent; else it is what the config has, which
+        would bring the next token.
         """
         connection = await self._parts.connections.connection(tenant, instance_id)
-        is_consent = connection.scheme.type == "oauth2"
+        grant = connection.oauth2.get("grant") or "authorization_code"
+        is_consent = connection.scheme.type == "oauth2" and grant in _CONSENTED
         parts = (Part.GRANT, Part.FLOWS) if is_consent else tuple(Part)
         await self._ending.end(tenant, instance_id, parts, actor)
         standing = Standing.PENDING_AUTHENTICATION if is_consent else Standing.DISCONNECTED
@@ -141,10 +136,10 @@ class Upkeep:
             grant = None if found is None else from_record(found.record)
             await self._reconcile(tenant, instance_id, connection, grant)
             return self._of_grant(type_, grant)
-        if type_ == "none":
-            return CredentialsStatus(type_, "connected")
-        kept = await self._parts.store.get(RecordKey(tenant, instance_id))
-        return CredentialsStatus(type_, "missing" if kept is None else "connected")
+        missing = await self._missing(tenant, instance_id, connection, {})
+        if missing:
+            return CredentialsStatus(type_, "missing", f"no {', '.join(missing)}")
+        return CredentialsStatus(type_, "connected")
 
     async def refresh(self, tenant: str, instance_id: str, actor: str) -> CredentialsStatus:
         """Fetch the next token now, however young the present one is.
@@ -168,38 +163,17 @@ class Upkeep:
         return await self.status(tenant, instance_id)
 
     async def verify(self, tenant: str, instance_id: str) -> Proof:
-        """Ask the API, by the definition's `verification` request, whether it lets us in.
+        """Ask the API whether it lets us in; see `Prober.verify`."""
+        return await self._prober.verify(tenant, instance_id)
 
-        A refusal makes the instance AUTH_ERROR, an acceptance CONNECTED. Raises
-        `OAuthMisconfigured` where the definition names no such request.
-        """
-        connection = await self._parts.connections.connection(tenant, instance_id)
-        probe = connection.verification
-        if probe is None:
-            raise OAuthMisconfigured(
-                "The definition has no verification request; add verification: {method, path}",
-                field="verification",
-            )
-        authorization = await self._authorize(
-            tenant, instance_id, connection.scheme, probe, connection.version
-        )
-        if authorization is None:
-            raise VersionConflict(
-                f"Instance {instance_id} is being changed right now; try again",
-                instanceId=instance_id,
-                expectedVersion=connection.version,
-            )
-        answer = await self._parts.outbound.send(_probe(probe, authorization), _PROBE_SECONDS)
-        proof = Proof(answer.status in _ACCEPTED, answer.status)
-        if proof.accepted:
-            report = Report(Standing.CONNECTED)
-        elif answer.status in _REFUSALS:
-            text = f"The API refuses the credentials with status {answer.status}"
-            report = Report(Standing.AUTH_ERROR, "AUTHENTICATION_ERROR", text)
-        else:
-            return proof
-        await self._parts.connections.report(tenant, instance_id, report)
-        return proof
+    async def _missing(
+        self, tenant: str, instance_id: str, connection: Connection, given: Mapping[str, Any]
+    ) -> list[str]:
+        """Name the fields that the scheme needs, and that are neither kept nor given."""
+        needed = required_fields(connection.scheme)
+        kept = await self._parts.store.get(RecordKey(tenant, instance_id)) if needed else None
+        fields = {**(kept.record.fields if kept else {}), **given}
+        return [name for name in needed if fields.get(name) is None]
 
     async def _reconcile(
         self, tenant: str, instance_id: str, connection: Connection, grant: Grant | None
@@ -243,13 +217,21 @@ class Upkeep:
             version = 0 if found is None else found.version
             record = to_record(replace(brought, generation=before.generation + 1))
             if await self._parts.write(key, record, version) is not None:
-                return
+                break
             await asyncio.sleep(self._parts.timing.store_pause(tries))
-        raise CredentialsBusy(
-            f"Credentials of {key.instance_id} changed {_TRIES} times during the update; try again",
-            instanceId=key.instance_id,
-            tries=_TRIES,
-        )
+        else:
+            raise CredentialsBusy(
+                f"Credentials of {key.instance_id} changed {_TRIES} times during the update; try "
+                "again",
+                instanceId=key.instance_id,
+                tries=_TRIES,
+            )
+        if not await self._parts.is_configured(key):
+            await self._parts.store.delete(key)  # what was deleted just now must not come back
+            raise CredentialsNotFound(
+                f"Instance {key.instance_id} has no config; it was deleted, or send that first",
+                instanceId=key.instance_id,
+            )
 
     async def _margin(self, key: RecordKey) -> float | None:
         try:
@@ -260,11 +242,3 @@ class Upkeep:
 
     def _note(self, action: str, tenant: str, instance_id: str, actor: str) -> None:
         self._parts.audit.note(AuditEntry(action, tenant, instance_id, actor))
-
-
-def _probe(probe: OutgoingRequest, authorization: Authorization) -> OutboundRequest:
-    headers = (*probe.headers, *authorization.headers)
-    url = probe.url
-    if authorization.query:
-        url += ("&" if "?" in url else "?") + urlencode(authorization.query, quote_via=quote)
-    return OutboundRequest(probe.method, url, headers, probe.body, authorization.certificate)

@@ -196,7 +196,9 @@ def _tokens(
         expires_in=profile.default_expires_in if expires_in is None else expires_in,
         refresh_expires_in=refresh_expires_in or None,  # 0: for ever (Keycloak's offline tokens)
         extras=_extras(profile, answer),
-        captured={name: value for name, value in found if value is not None},
+        captured={  # not a token, by whatever path: the config is no secret
+            name: value for name, value in found if value is not None and value not in tokens
+        },
     )
 
 

@@ -21,6 +21,7 @@ _URL: Final = re.compile(r"[!$-;=?-\[\]_a-z~]+")  # the characters of RFC 3986, 
 _HOST: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]+\]")
 _AUTHORITY: Final = re.compile(r"(?:[a-z]+://)?[^/?#]*")
 _LONGEST_VALUE: Final = 512
+_LONGEST_LABEL: Final = 63  # of a host's name (RFC 1035 §2.3.4); resolvers take no more
 
 
 def expand(field: str, template: str, config: Mapping[str, Any]) -> str:
@@ -85,7 +86,8 @@ def split(url: str) -> SplitResult | None:
     except ValueError:
         return None
     host = parts.netloc if port is None else parts.netloc.rpartition(":")[0]
-    whole = parts.scheme in {"http", "https"} and _HOST.fullmatch(host) and port != 0
+    named = _HOST.fullmatch(host) and max(map(len, host.split("."))) <= _LONGEST_LABEL
+    whole = parts.scheme in {"http", "https"} and named and port != 0
     return parts if whole else None
 
 

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from credentials.model import AuthScheme, Connection, OutgoingRequest, Report
 from executor.arguments import EMPTY, Arguments
 from executor.configuration import configure
+from executor.errors import ExecutorError
 from executor.plan import make_plan
 from executor.request import bind
 from executor.schemes import scheme_of
@@ -59,13 +60,15 @@ class RegistryConnections:
         """Answer how an instance authenticates, as it is now."""
         target = await self._instances().resolve(tenant, instance_id)
         definition, instance = target.definition, target.instance
+        verification, unverifiable = _probe(target, self._user_agent)
         return Connection(
             scheme=scheme_of(definition) or _NO_SCHEME,
             oauth2={**_beside(definition), **(definition.oauth2_config or {})},
             config={**definition.default_config, **instance.config},
             version=instance.credentials_version,
             standing=instance.status,
-            verification=_probe(target, self._user_agent),
+            verification=verification,
+            unverifiable=unverifiable,
         )
 
     async def configure(self, tenant: str, instance_id: str, fields: Mapping[str, Any]) -> None:
@@ -85,12 +88,19 @@ def _beside(definition: Definition) -> Mapping[str, Any]:
     return {name: definition.extensions[name]} if name in definition.extensions else {}
 
 
-def _probe(target: Target, user_agent: str) -> OutgoingRequest | None:
-    """Bind the definition's verification as a method of its own would be."""
+def _probe(target: Target, user_agent: str) -> tuple[OutgoingRequest | None, str]:
+    """Bind the definition's verification as a method of its own would be, or say why not.
+
+    The server's address may be what the API tells when somebody connects: that it is not there yet
+    must not keep anybody from connecting.
+    """
     verification = target.definition.verification
     if verification is None:
-        return None
+        return None, ""
     binding = HttpBinding(verification.method, verification.path, body="none")
-    plan = make_plan(target.definition, Method("verification", binding), user_agent)
-    request = bind(plan, configure(target, plan.server), _NOTHING, None)
-    return OutgoingRequest(request.method, request.url, request.headers)
+    try:
+        plan = make_plan(target.definition, Method("verification", binding), user_agent)
+        request = bind(plan, configure(target, plan.server), _NOTHING, None)
+    except ExecutorError as error:
+        return None, error.message
+    return OutgoingRequest(request.method, request.url, request.headers), ""

@@ -72,9 +72,11 @@ def test_base64_is_masked_wherever_it_begins(written: Callable[[str], str]) -> N
     def check(secret: str, before: str, after: str) -> None:
         live = LiveSecrets()
         live.add(secret)
-        masked = live.mask(written(f"{before}{secret}{after}"))
+        text = written(f"{before}{secret}{after}")
+        masked = live.mask(text)
+        own_digits = (8 * len(secret.encode()) - 10) // 6  # of 6 bits each, wherever they begin
         assert "***" in masked
-        assert written(secret)[4:-4] not in masked
+        assert len(masked.replace("***", "")) <= len(text) - own_digits
 
     check()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -341,6 +342,8 @@ async def test_verify(world: World, code: int, accepted: bool, standing: Standin
     await world.granted(expires_at=None)
     world.connections.verification = PROBE
     world.server.faults = [answer({}, code)]
+    if code == HTTPStatus.UNAUTHORIZED:  # a refused token is renewed once, and tried again
+        world.server.faults += [answer(world.server.issue()), answer({}, code)]
     proof = await world.process().upkeep.verify(TENANT, INSTANCE)
     assert (proof.accepted, proof.status_code) == (accepted, code)
     assert [report.standing for report in world.connections.reports] == [standing] * bool(standing)
