@@ -1,6 +1,6 @@
 """What credentials need from outside."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -60,6 +60,13 @@ class Connections(Protocol):
 
     async def configure(self, tenant: str, instance_id: str, fields: Mapping[str, Any]) -> None:
         """Set fields of an instance's config, as its owner would; raises the registry's errors."""
+        ...
+
+    async def connected(self, after: tuple[str, str]) -> Sequence[tuple[str, str]]:
+        """Answer tenant and id of some that are connected, behind `after` in this order.
+
+        None: there are no more. Raises the registry's errors.
+        """
         ...
 
     async def report(self, tenant: str, instance_id: str, report: Report) -> None:

@@ -1,7 +1,7 @@
 """Instances: connecting a tenant to a definition, and keeping that connection's config."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -182,6 +182,10 @@ class Instances:
             with suppress(StaleEtag):
                 return await self._replace(current, standing.of(current, self._clock()))
         raise stale(instance_id)
+
+    async def connected(self, after: tuple[str, str], limit: int) -> Sequence[tuple[str, str]]:
+        """Answer who is connected, of all tenants, as `InstanceStore.connected` does."""
+        return await self._store.connected(after, limit)
 
     async def resolve(self, tenant: str, instance_id: str) -> Target:
         """Answer an instance with the content of its definition. Raises `InstanceNotFound`."""

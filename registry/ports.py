@@ -1,6 +1,6 @@
 """What the registry needs from outside."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -60,7 +60,10 @@ class DefinitionStore(Protocol):
 
 
 class InstanceStore(Protocol):
-    """Keeps instances; no call ever sees another tenant's. Ids are well-formed by now."""
+    """Keeps instances; no call but `connected` ever sees another tenant's.
+
+    Ids are well-formed by now.
+    """
 
     async def add(self, instance: Instance) -> None:
         """Keep a new one."""
@@ -86,6 +89,13 @@ class InstanceStore(Protocol):
 
     async def delete(self, tenant: str, instance_id: str) -> None:
         """Raises `InstanceNotFound`."""
+        ...
+
+    async def connected(self, after: tuple[str, str], limit: int) -> Sequence[tuple[str, str]]:
+        """Answer who is connected, of all tenants: tenant and id of each, in this order.
+
+        Those behind `after`, at most `limit`. For upkeep, which belongs to no tenant.
+        """
         ...
 
 

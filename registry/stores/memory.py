@@ -1,6 +1,6 @@
 """Stores in memory: for tests and try-outs; everything ends with the process."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from registry import pages
 from registry.errors import definition_exists, no_definition, no_instance, stale
@@ -11,6 +11,7 @@ from registry.model import (
     DefinitionSummary,
     Instance,
     InstanceFilter,
+    InstanceStatus,
     Page,
     PageRequest,
 )
@@ -117,6 +118,16 @@ class MemoryInstanceStore:
         """Forget one."""
         await self.get(tenant, instance_id)
         del self._tenants[tenant][instance_id]
+
+    async def connected(self, after: tuple[str, str], limit: int) -> Sequence[tuple[str, str]]:
+        """Answer who is connected, of all tenants."""
+        found = (
+            (tenant, instance.id)
+            for tenant, instances in self._tenants.items()
+            for instance in instances.values()
+            if instance.status is InstanceStatus.CONNECTED
+        )
+        return sorted(who for who in found if who > after)[:limit]
 
     def _of(self, tenant: str) -> dict[str, Instance]:
         return self._tenants.get(tenant, {})

@@ -1,6 +1,6 @@
 """What credentials know of instances: the registry's, here or at the end of a channel."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from credentials.model import AuthScheme, Connection, OutgoingRequest, Report
@@ -22,6 +22,7 @@ from registry.model import (
 )
 
 _NOTHING = Arguments(EMPTY, {}, EMPTY, {})
+_PAGE = 500
 _NO_SCHEME = AuthScheme("none")
 
 
@@ -34,6 +35,10 @@ class Instances(Protocol):
 
     async def update(self, tenant: str, instance_id: str, change: InstanceChange) -> Instance:
         """Change an instance; raises `InstanceNotFound`, `InvalidInstance`, `StaleEtag`."""
+        ...
+
+    async def connected(self, after: tuple[str, str], limit: int) -> Sequence[tuple[str, str]]:
+        """Answer who is connected, of all tenants."""
         ...
 
     async def report(
@@ -74,6 +79,10 @@ class RegistryConnections:
     async def configure(self, tenant: str, instance_id: str, fields: Mapping[str, Any]) -> None:
         """Set fields of the config."""
         await self._instances().update(tenant, instance_id, InstanceChange(config=fields))
+
+    async def connected(self, after: tuple[str, str]) -> Sequence[tuple[str, str]]:
+        """Answer some of those who are connected."""
+        return await self._instances().connected(after, _PAGE)
 
     async def report(self, tenant: str, instance_id: str, report: Report) -> None:
         """Tell how an instance stands."""

@@ -1,6 +1,6 @@
 """The registry where it runs elsewhere: what the executor and the credentials need of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from executor.lru import LeastRecentlyUsed
@@ -13,6 +13,7 @@ from services.runtime.channel import Peer
 
 SERVICE = "/integration.v1.RegistryService"
 MOST_DEFINITIONS = 1000
+NO_TENANT = "default"  # the call is about all of them
 
 
 class RegistryClient:
@@ -55,6 +56,14 @@ class RegistryClient:
             f"{SERVICE}/ReportInstance", request, rpc.ResolvedInstance, tenant
         )
         return wire.instance_model(message, tenant)
+
+    async def connected(self, after: tuple[str, str], limit: int) -> Sequence[tuple[str, str]]:
+        """Answer who is connected, of all tenants, as `Instances.connected` does."""
+        place = rpc.ConnectedInstance(tenant=after[0], id=after[1])
+        request = rpc.ListConnectedRequest(after=place, limit=limit)
+        method = f"{SERVICE}/ListConnected"
+        answer = await self._peer.call(method, request, rpc.ListConnectedResponse, NO_TENANT)
+        return [(item.tenant, item.id) for item in answer.items]
 
     async def _definition(self, tenant: str, digest: str) -> Definition:
         known = self._definitions.get(digest)

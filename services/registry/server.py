@@ -10,11 +10,13 @@ from registry.instances import Instances
 from services.registry import wire
 from services.runtime.call import Call
 
+MOST_CONNECTED = 500
+
 
 class RegistryServicer:
     """Serves `integration.v1.RegistryService` from the registry's use cases."""
 
-    service_only = frozenset({"ResolveInstance", "ReportInstance"})
+    service_only = frozenset({"ResolveInstance", "ReportInstance", "ListConnected"})
 
     def __init__(self, definitions: Definitions, instances: Instances) -> None:
         self._definitions = definitions
@@ -125,6 +127,17 @@ class RegistryServicer:
             await self._instances.report(
                 call.tenant, request.id, status, error, dict(request.captured)
             )
+        )
+
+    async def ListConnected(
+        self, request: rpc.ListConnectedRequest, call: Call
+    ) -> rpc.ListConnectedResponse:
+        """Answer who is connected, of all tenants."""
+        after = (request.after.tenant, request.after.id)
+        limit = min(request.limit or MOST_CONNECTED, MOST_CONNECTED)
+        found = await self._instances.connected(after, limit)
+        return rpc.ListConnectedResponse(
+            items=[rpc.ConnectedInstance(tenant=tenant, id=id_) for tenant, id_ in found]
         )
 
     async def ListInstances(

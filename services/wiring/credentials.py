@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from credentials.connecting import Connecting
 from credentials.ending import Ending
+from credentials.keep_alive import KeepAlive
 from credentials.manager import CredentialManager, Tokens
 from credentials.parts import Parts
 from credentials.ports import Connections, SecretStore
@@ -111,6 +112,9 @@ def _use_cases(
     for close in (refresher.close, ending.close, connecting.close, proactive.close):
         stack.push_async_callback(close)
     stack.push_async_callback(_stop, recovery)
+    keep_alive = KeepAlive(parts, refresher)
+    keep_alive.start()
+    stack.push_async_callback(keep_alive.close)
     upkeep = Upkeep(parts, refresher, ending, manager.authorize)
     return CredentialUseCases(manager, connecting, upkeep, condition)
 

@@ -898,3 +898,81 @@ class ReportInstanceRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReportInstanceRequest: _TypeAlias = ReportInstanceRequest  # noqa: Y015
+
+@_typing.final
+class ListConnectedRequest(_message.Message):
+    """Which part of those who are connected."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTER_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    limit: _builtins.int
+    """At most so many; 0: 500."""
+    @_builtins.property
+    def after(self) -> Global___ConnectedInstance:
+        """Only those behind this one, in the order of tenants and ids."""
+
+    def __init__(
+        self,
+        *,
+        after: Global___ConnectedInstance | None = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "limit", b"limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListConnectedRequest: _TypeAlias = ListConnectedRequest  # noqa: Y015
+
+@_typing.final
+class ConnectedInstance(_message.Message):
+    """An instance that is connected."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    tenant: _builtins.str
+    """Whose it is."""
+    id: _builtins.str
+    """Its id."""
+    def __init__(
+        self,
+        *,
+        tenant: _builtins.str = ...,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConnectedInstance: _TypeAlias = ConnectedInstance  # noqa: Y015
+
+@_typing.final
+class ListConnectedResponse(_message.Message):
+    """Those who are connected."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConnectedInstance]:
+        """In the order of tenants and ids; none: there are no more."""
+
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___ConnectedInstance] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListConnectedResponse: _TypeAlias = ListConnectedResponse  # noqa: Y015

@@ -124,6 +124,11 @@ class RegistryServiceStub:
                 request_serializer=protos_dot_integration_dot_v1_dot_registry__service__pb2.ReportInstanceRequest.SerializeToString,
                 response_deserializer=protos_dot_integration_dot_v1_dot_registry__service__pb2.ResolvedInstance.FromString,
                 _registered_method=True)
+        self.ListConnected = channel.unary_unary(
+                '/integration.v1.RegistryService/ListConnected',
+                request_serializer=protos_dot_integration_dot_v1_dot_registry__service__pb2.ListConnectedRequest.SerializeToString,
+                response_deserializer=protos_dot_integration_dot_v1_dot_registry__service__pb2.ListConnectedResponse.FromString,
+                _registered_method=True)
 
 
 class RegistryServiceServicer:
@@ -268,6 +273,13 @@ class RegistryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListConnected(self, request, context):
+        """Who is connected, of all tenants, for upkeep. For the other services only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RegistryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -355,6 +367,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.ReportInstance,
                     request_deserializer=protos_dot_integration_dot_v1_dot_registry__service__pb2.ReportInstanceRequest.FromString,
                     response_serializer=protos_dot_integration_dot_v1_dot_registry__service__pb2.ResolvedInstance.SerializeToString,
+            ),
+            'ListConnected': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListConnected,
+                    request_deserializer=protos_dot_integration_dot_v1_dot_registry__service__pb2.ListConnectedRequest.FromString,
+                    response_serializer=protos_dot_integration_dot_v1_dot_registry__service__pb2.ListConnectedResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -819,6 +836,33 @@ class RegistryService:
             '/integration.v1.RegistryService/ReportInstance',
             protos_dot_integration_dot_v1_dot_registry__service__pb2.ReportInstanceRequest.SerializeToString,
             protos_dot_integration_dot_v1_dot_registry__service__pb2.ResolvedInstance.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListConnected(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/integration.v1.RegistryService/ListConnected',
+            protos_dot_integration_dot_v1_dot_registry__service__pb2.ListConnectedRequest.SerializeToString,
+            protos_dot_integration_dot_v1_dot_registry__service__pb2.ListConnectedResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -106,6 +106,8 @@ class RegistryServiceStub:
     """Says whether an instance can be used, and what its API has told of it. For the other services only.
     Errors include: VALIDATION_ERROR, INTEGRATION_NOT_FOUND, CONFLICT.
     """
+    ListConnected: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ListConnectedRequest, _registry_service_pb2.ListConnectedResponse]
+    """Who is connected, of all tenants, for upkeep. For the other services only."""
 
 @_typing.type_check_only
 class RegistryServiceAsyncStub(RegistryServiceStub):
@@ -183,6 +185,8 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """Says whether an instance can be used, and what its API has told of it. For the other services only.
     Errors include: VALIDATION_ERROR, INTEGRATION_NOT_FOUND, CONFLICT.
     """
+    ListConnected: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ListConnectedRequest, _registry_service_pb2.ListConnectedResponse]  # type: ignore[assignment]
+    """Who is connected, of all tenants, for upkeep. For the other services only."""
 
 class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Keeps definitions of APIs and the tenants' instances of them.
@@ -359,5 +363,13 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         """Says whether an instance can be used, and what its API has told of it. For the other services only.
         Errors include: VALIDATION_ERROR, INTEGRATION_NOT_FOUND, CONFLICT.
         """
+
+    @_abc_1.abstractmethod
+    def ListConnected(
+        self,
+        request: _registry_service_pb2.ListConnectedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_service_pb2.ListConnectedResponse, _abc.Awaitable[_registry_service_pb2.ListConnectedResponse]]:
+        """Who is connected, of all tenants, for upkeep. For the other services only."""
 
 def add_RegistryServiceServicer_to_server(servicer: RegistryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

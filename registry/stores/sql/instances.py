@@ -1,8 +1,9 @@
 """Instances in a database."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, insert
+from sqlalchemy import Row, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from registry import pages
@@ -90,6 +91,19 @@ class SqlInstanceStore:
                 result = await connection.execute(statement)
         if result.rowcount == 0:
             raise no_instance(instance_id)
+
+    async def connected(self, after: tuple[str, str], limit: int) -> Sequence[tuple[str, str]]:
+        """Answer who is connected, of all tenants."""
+        place = tuple_(instances.c.tenant, instances.c.id)
+        query = (
+            select(instances.c.tenant, instances.c.id)
+            .where(place > after, instances.c.status == InstanceStatus.CONNECTED.value)
+            .order_by(instances.c.tenant, instances.c.id)
+            .limit(limit)
+        )
+        with database_errors():
+            async with self._reading.connect() as connection:
+                return [(row.tenant, row.id) for row in await connection.execute(query)]
 
 
 def _changeable(instance: Instance) -> dict[str, Any]:

@@ -124,6 +124,18 @@ async def test_another_tenants_instance_is_not_there(store: InstanceStore) -> No
     assert await store.get("acme", added.id) == added
 
 
+async def test_who_is_connected(store: InstanceStore) -> None:
+    """Those of all tenants come in the order of tenant and id, piece by piece, and no others."""
+    waiting = instance(2, status=InstanceStatus.PENDING_AUTHENTICATION)
+    for added in (instance(3), waiting, instance(1), instance(4, "other")):
+        await store.add(added)
+    first = await store.connected(("", ""), 2)
+    assert list(first) == [("acme", instance(1).id), ("acme", instance(3).id)]
+    rest = await store.connected(first[-1], 2)
+    assert list(rest) == [("other", instance(4).id)]
+    assert list(await store.connected(rest[-1], 2)) == []
+
+
 async def test_replacing_writes_everything_that_can_change(store: InstanceStore) -> None:
     """A replaced instance is what is read from then on."""
     added = instance(1)

@@ -1,7 +1,7 @@
 """Reports on instances, the same in process and over gRPC, and as everybody sees them."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -56,6 +56,10 @@ class Reported(Protocol):
         """Say how an instance stands."""
         ...
 
+    async def connected(self, after: tuple[str, str], limit: int) -> Sequence[tuple[str, str]]:
+        """Answer who is connected."""
+        ...
+
 
 class NoScripts:
     """A checker to whom every script is right."""
@@ -88,7 +92,7 @@ class Wire(Peer):
 
     async def call(self, method: str, request: Message, answer: Any, tenant: str) -> Any:
         """Call what is served under this name."""
-        assert tenant == SERVICE.tenant
+        assert tenant == ("default" if method.endswith("ListConnected") else SERVICE.tenant)
         name = method.rpartition("/")[2]
         sent = type(request).FromString(request.SerializeToString())
         try:
@@ -194,3 +198,12 @@ async def test_a_status_that_is_none_is_refused(house: House, number: int) -> No
 def test_reports_are_for_our_own_services() -> None:
     """No user of a tenant can say that an instance is connected."""
     assert "ReportInstance" in RegistryServicer.service_only
+
+
+async def test_who_is_connected(house: House) -> None:
+    """Who has reported as connected is named with its tenant, once."""
+    assert list(await house.registry.connected(("", ""), 10)) == []
+    await house.registry.report("acme", house.instance.id, InstanceStatus.CONNECTED)
+    [who] = await house.registry.connected(("", ""), 10)
+    assert who == ("acme", house.instance.id)
+    assert list(await house.registry.connected(who, 10)) == []

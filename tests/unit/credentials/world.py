@@ -4,7 +4,7 @@ import asyncio
 import json
 import selectors
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -255,6 +255,10 @@ class FakeConnections:
     ) -> None:
         """Remember the fields."""
         self.configured.append(fields)
+
+    async def connected(self, after: tuple[str, str]) -> Sequence[tuple[str, str]]:
+        """Answer the one instance there is, once."""
+        return [] if after >= (TENANT, INSTANCE) else [(TENANT, INSTANCE)]
 
     async def report(self, tenant: str, instance_id: str, report: Report) -> None:  # noqa: ARG002
         """Remember the report, unless it is `deaf` for so many more."""
