@@ -37,7 +37,7 @@ class Connecting:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._running = Running()
+        self._running = Running(parts.timing.request)
         self._records = FlowRecords(parts)
         self._landing = Landing(parts)
         self._devices = Devices(parts, self._records, self._landing, self._running)

@@ -12,6 +12,7 @@ from credentials.errors import (
     CredentialsBusy,
     CredentialsError,
     CredentialsNotFound,
+    OAuthMisconfigured,
     StoreUnavailable,
     TokenEndpointFailed,
     TokenRequestRefused,
@@ -61,12 +62,18 @@ class Landing:
     ) -> None:
         """Store the tokens and report the instance connected.
 
-        Raises `CredentialsNotFound` when it was deleted meanwhile: then they are revoked.
+        Raises `CredentialsNotFound` when it was deleted meanwhile: then they are revoked; and
+        `OAuthMisconfigured` when what was captured does not fit the config.
         """
         grant = await self._stored(key._replace(part=Part.GRANT), profile, answer)
         self.note(key, "ok", generation=grant.generation)
         report = Report(Standing.CONNECTED, captured={**captured, **answer.captured})
-        await self._told(key, report)
+        try:
+            await self._told(key, report)
+        except OAuthMisconfigured as error:  # what was captured does not fit the config
+            wrong = Report(Standing.CONFIG_ERROR, "CONFIGURATION_ERROR", error.message)
+            await self._told(key, wrong)
+            raise
 
     async def refused(self, key: RecordKey, error: AuthorizationRefused) -> None:
         """Report that the consent was refused; an older one, if there is one, goes on."""

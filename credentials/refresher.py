@@ -27,6 +27,7 @@ from credentials.errors import (
     CredentialsError,
     CredentialsNotFound,
     EndpointForbidden,
+    EndpointSilent,
     OAuthMisconfigured,
     StoreUnavailable,
     TokenEndpointFailed,
@@ -267,6 +268,11 @@ class Refresher:
         except CredentialsError as error:
             await self._settler.unanswered(claimed, profile, error)
             raise
+        except Exception as error:
+            log.exception("the request for %s has failed", claimed.key.instance_id)
+            silent = EndpointSilent("The token endpoint gave no answer that can be used")
+            await self._settler.unanswered(claimed, profile, silent)
+            raise silent from error
         return await self._settler.settle(claimed, profile, answer)
 
     def _request(

@@ -230,6 +230,9 @@ class Settler:
                 fate = await self._placed(key, grant)
             except CredentialsError:
                 continue
+            except Exception:
+                log.exception("a new token of %s cannot be stored yet", key.instance_id)
+                continue
             self.unstored.pop(key, None)
             await self._settled(key, profile, grant, fate)
             return

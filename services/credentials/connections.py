@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from credentials.errors import OAuthMisconfigured
 from credentials.model import AuthScheme, Connection, OutgoingRequest, Report
 from executor.arguments import EMPTY, Arguments
 from executor.configuration import configure
@@ -10,6 +11,7 @@ from executor.errors import ExecutorError
 from executor.plan import make_plan
 from executor.request import bind
 from executor.schemes import scheme_of
+from registry.errors import InvalidInstance
 from registry.instances import InstanceChange
 from registry.model import (
     Definition,
@@ -88,7 +90,13 @@ class RegistryConnections:
         """Tell how an instance stands."""
         error = InstanceError(report.code, report.message) if report.code else None
         status = InstanceStatus(report.standing)
-        await self._instances().report(tenant, instance_id, status, error, report.captured)
+        try:
+            await self._instances().report(tenant, instance_id, status, error, report.captured)
+        except InvalidInstance as wrong:
+            raise OAuthMisconfigured(
+                f"What the API has told of the instance does not fit its configSchema: {wrong}",
+                field="captureFromToken",
+            ) from wrong
 
 
 def _beside(definition: Definition) -> Mapping[str, Any]:

@@ -1,5 +1,6 @@
 """What a hostile or careless config, server or caller must not bring about."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -7,11 +8,12 @@ import pytest
 from credentials.errors import (
     CredentialsIncomplete,
     CredentialsNotFound,
+    EndpointSilent,
     InvalidState,
     OAuthMisconfigured,
 )
 from credentials.grants import GrantState
-from credentials.model import AuthScheme, OutgoingRequest, Standing
+from credentials.model import AuthScheme, OutgoingRequest, Report, Standing
 from credentials.oauth.urls import split
 from tests.unit.credentials.world import (
     CONFIG,
@@ -116,6 +118,51 @@ async def test_captured_values_are_no_tokens() -> None:
     assert report.standing is Standing.CONNECTED
     assert report.captured == {"host": "https://eu1.example.com"}
     await world.close()
+
+
+async def test_stop_during_an_exchange(world: World) -> None:
+    """A process that stops while a code is exchanged keeps what comes: it does not come again."""
+    world.server.delay = 0.1
+    process = world.process()
+    begun = await process.connecting.start(TENANT, INSTANCE, "", ACTOR)
+    parameters = {"state": begun.state, "code": "code-1"}
+    call = asyncio.create_task(process.connecting.complete(TENANT, INSTANCE, ACTOR, parameters))
+    while not world.server.requests:  # noqa: ASYNC110 - another task does it
+        await asyncio.sleep(0.001)
+    await process.close()
+    await call
+    assert (await world.stored()).access_token == "access-token-0001"
+
+
+async def test_accident_on_the_way_gives_the_claim_back(world: World) -> None:
+    """Whatever goes wrong in sending leaves no claim that others would wait behind."""
+    await world.granted()
+    process = world.process()
+    world.server.faults = [UnicodeError("label too long")]
+    with pytest.raises(EndpointSilent):
+        await process.refresher.fresh(TENANT, INSTANCE)
+    assert (await world.stored()).claim is None
+
+
+async def test_captured_values_that_do_not_fit(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the registry refuses of what was captured is told at once, and the instance shows it."""
+    told = world.connections.report
+
+    async def report(tenant: str, instance_id: str, report: Report) -> None:
+        if report.standing is Standing.CONNECTED:
+            raise OAuthMisconfigured("does not fit", field="captureFromToken")
+        await told(tenant, instance_id, report)
+
+    monkeypatch.setattr(world.connections, "report", report)
+    process = world.process()
+    begun = await process.connecting.start(TENANT, INSTANCE, "", ACTOR)
+    with pytest.raises(OAuthMisconfigured):
+        await process.connecting.complete(
+            TENANT, INSTANCE, ACTOR, {"state": begun.state, "code": "code-1"}
+        )
+    assert [report.standing for report in world.connections.reports] == [Standing.CONFIG_ERROR]
 
 
 def test_hosts_that_no_resolver_takes() -> None:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 from credentials.connecting import Connecting
 from credentials.ending import Ending
-from credentials.errors import EndpointSilent, EndpointUnreachable
+from credentials.errors import EndpointSilent
 from credentials.grants import Grant, from_record, to_record
 from credentials.manager import CredentialManager, Tokens
 from credentials.model import (
@@ -183,7 +183,7 @@ class RotatingServer:
         """Answer a request."""
         self.requests.append(request)
         fault = self.faults.pop(0) if self.faults else None
-        if isinstance(fault, EndpointUnreachable):
+        if isinstance(fault, Exception):
             raise fault
         await asyncio.sleep(self.delay)
         if isinstance(fault, OutboundAnswer):
