@@ -13,6 +13,7 @@ from credentials.ports import SecretStore
 
 MAX_SECONDS = 1.0
 MAX_STALE_SECONDS = 15 * 60.0
+PATIENCE_SECONDS = 0.25
 DEFAULT_CAPACITY = 10_000
 
 
@@ -32,9 +33,10 @@ class CachedSecretStore:
     instance elsewhere must not be told that it is not. Concurrent readers of the same record share
     one read, which no caller's cancellation stops.
 
-    While the store is not available, what was last read or written here is answered for up to
-    fifteen minutes: an outage costs no call whose token is still good. The price is that for as
-    long as this process alone is cut off, it does not see what others change or delete.
+    While the store is not available, or takes longer than a quarter of a second, what was last read
+    or written here is answered for up to fifteen minutes: an outage costs no call whose token is
+    still good. The price is that for as long as this process alone is cut off, it does not see what
+    others change or delete.
 
     `clock` counts seconds from anywhere; the records expire by it.
     """
@@ -68,13 +70,17 @@ class CachedSecretStore:
         if read is None:
             read = self._reads[key] = asyncio.create_task(self._read(key))
             read.add_done_callback(_retrieved)
+        is_kept = self._kept(key) is not None
         try:
-            return await asyncio.shield(read)
+            async with asyncio.timeout(PATIENCE_SECONDS if is_kept else None):
+                return await asyncio.shield(read)
         except StoreUnavailable:
-            kept = self._entries.get(key)
-            if kept is None or self._clock() >= kept.stale_until:
+            kept = self._kept(key)  # looked at anew: it may have been deleted meanwhile
+            if kept is None:
                 raise
-            return kept.found
+            return kept
+        except TimeoutError:
+            return self._kept(key) or await asyncio.shield(read)
 
     async def put(self, key: RecordKey, record: SecretRecord, expected_version: int) -> int:
         """Replace the record of version `expected_version`; raises `VersionConflict`."""
@@ -111,6 +117,11 @@ class CachedSecretStore:
             if self._reads.get(key) is this:
                 del self._reads[key]
         return found
+
+    def _kept(self, key: RecordKey) -> Versioned | None:
+        """Answer what is better than nothing."""
+        entry = self._entries.get(key)
+        return None if entry is None or self._clock() >= entry.stale_until else entry.found
 
     def _remember(
         self, key: RecordKey, fresh_until: float, found: Versioned, stale_until: float

@@ -11,12 +11,14 @@ from tests.faults.history import check, redeemed
 from tests.faults.measures import FULL, record
 from tests.faults.scene import api, expire, instances
 from tests.faults.vaults import kept_in
+from tests.journeys.doors import Refused, Result, RpcDoor
 from tests.servers.oauth import Fault, OidcProvider
 
 pytest_plugins = ["tests.servers.fixtures"]
 
 ROUNDS = {"local": 50 if FULL else 4, "vault": 50 if FULL else 2}
 CALLERS = 500
+TOGETHER = 10
 CACHED_SECONDS = 1.1
 
 
@@ -87,26 +89,31 @@ async def test_faulty_server_loses_nothing(tmp_path: Path, oidc: OidcProvider) -
 @pytest.mark.parametrize("count", [200 if FULL else 20])
 async def test_leaving_callers(tmp_path: Path, oidc: OidcProvider, count: int) -> None:
     """Callers that give up during a refresh leave it to end and to be stored."""
-    await oidc.behave(delay_before_ms=200)
+    await oidc.behave(delay_before_ms=300)
     async with api() as upstream, cluster(tmp_path) as running:
         door = running.door()
         ids = await instances(door, oidc, upstream, count)
-        await expire(door, oidc, *ids)
-        calls = [door.execute(instance, "getMe", timeout=0.05) for instance in ids]
-        answers = await asyncio.gather(*calls, return_exceptions=True)
-        assert all(isinstance(answer, Exception) for answer in answers)
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            standings = [await door.credentials("GetCredentialsStatus", one) for one in ids]
-            if all(standing["status"] == "connected" for standing in standings):
-                break
-            asked = (await oidc.counts()).refreshes
-            if asked < count:  # a caller that left before its call had begun has started nothing
-                await asyncio.gather(
-                    *(door.execute(i, "getMe", timeout=0.1) for i in ids), return_exceptions=True
-                )
-            await asyncio.sleep(0.1)
+        grants = dict(zip(ids, await expire(door, oidc, *ids), strict=True))
+        left, deadline = ids, 0.05
+        async with asyncio.timeout(120):
+            while left:  # a caller that left before its call had begun has started nothing
+                for number in range(0, len(left), TOGETHER):
+                    await _leave(door, left[number : number + TOGETHER], deadline)
+                await asyncio.sleep(0.5)
+                standings = [await door.credentials("GetCredentialsStatus", one) for one in left]
+                left = [
+                    one
+                    for one, standing in zip(left, standings, strict=True)
+                    if standing["status"] != "connected"
+                ]
+                deadline = 0.1
         counts = await oidc.counts()
-        assert all(standing["status"] == "connected" for standing in standings)
         assert (counts.refreshes, counts.replays) == (count, 0)
+        await check(oidc, door, grants)
     record("T5", refreshes=count)
+
+
+async def _leave(door: RpcDoor, ids: list[str], deadline: float) -> None:
+    calls = [door.execute(instance, "getMe", timeout=deadline) for instance in ids]
+    for answer in await asyncio.gather(*calls, return_exceptions=True):
+        assert isinstance(answer, Refused | Result)

@@ -199,6 +199,37 @@ async def test_an_outage_is_bridged(
     assert await value(store) == 1
 
 
+async def test_a_store_that_hangs_is_bridged(
+    store: CachedSecretStore, inner: RemoteStore, clock: Clock
+) -> None:
+    """Whoever reads from a store that does not answer gets what was read last, before long."""
+    await inner.put(RecordKey("acme", "i1"), SecretRecord({"n": 1}), 0)
+    assert await value(store) == 1
+    await inner.put(RecordKey("acme", "i1"), SecretRecord({"n": 2}), 1)
+    clock.now = 1.0
+    inner.gate.clear()
+    assert await value(store) == 1
+    inner.gate.set()
+    await asyncio.sleep(0.01)  # the read goes on, and is of use to the next
+    assert await value(store) == 2
+    assert inner.reads == 2
+
+
+async def test_what_is_deleted_while_the_store_hangs_is_not_answered(
+    store: CachedSecretStore, inner: RemoteStore
+) -> None:
+    """A reader that has waited for too long does not get what is no more."""
+    await store.put(RecordKey("acme", "i1"), SecretRecord({"n": 1}), 0)
+    inner.gate.clear()
+    await inner.delete(RecordKey("acme", "i1"))
+    reading = asyncio.create_task(value(store))
+    await asyncio.sleep(0.01)
+    await store.delete(RecordKey("acme", "i1"))
+    await asyncio.sleep(0.3)
+    inner.gate.set()
+    assert await reading is None
+
+
 async def test_an_outage_is_bridged_with_what_was_written(
     store: CachedSecretStore, inner: RemoteStore
 ) -> None:
