@@ -8,6 +8,7 @@ from math import isinf
 from credentials.grants import Grant, due_at
 from credentials.model import RecordKey
 from credentials.patience import monotonic
+from credentials.running import detached
 
 MOST = 100_000
 _LONGEST_SLEEP = 60.0
@@ -38,7 +39,7 @@ class Proactive:
         self._generations[key] = grant.generation
         self._plan(due - self._now(), key, grant.generation, 0)
         if self._task is None:
-            self._task = asyncio.create_task(self._run())
+            self._task = detached(self._run())
 
     async def close(self) -> None:
         """Stop kicking."""

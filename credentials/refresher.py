@@ -47,6 +47,7 @@ from credentials.oauth.profile import OAuthProfile
 from credentials.oauth.requests import renewal_request
 from credentials.parts import Claimed, Parts
 from credentials.patience import Patience, monotonic
+from credentials.running import detached
 from credentials.settling import Settler, needs_reauthorization
 
 log = logging.getLogger("integration.credentials.refresh")
@@ -150,7 +151,7 @@ class Refresher:
     def _task(self, key: RecordKey, wish: _Wish) -> asyncio.Task[Grant]:
         task = self._running.get(key)
         if task is None:
-            task = self._running[key] = asyncio.create_task(self._fetched(key, wish))
+            task = self._running[key] = detached(self._fetched(key, wish))
             task.add_done_callback(lambda done: self._ended(key, done))
         return task
 

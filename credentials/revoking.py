@@ -9,6 +9,7 @@ from credentials.model import AuditEntry, RecordKey
 from credentials.oauth.profile import OAuthProfile
 from credentials.oauth.requests import revocation_request
 from credentials.parts import Parts
+from credentials.running import detached
 
 log = logging.getLogger("integration.credentials.revoke")
 
@@ -27,7 +28,7 @@ class Revoker:
     def revoke(self, key: RecordKey, profile: OAuthProfile, grant: Grant) -> None:
         """Begin to revoke the tokens of a grant, if their server can be told."""
         if profile.revocation_url and (grant.refresh_token or grant.access_token):
-            task = asyncio.create_task(self._revoked(key, profile, grant))
+            task = detached(self._revoked(key, profile, grant))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 

@@ -2,7 +2,19 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from contextvars import Context
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def detached(work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+    """Begin work in a context of its own.
+
+    The deadline of the caller that happened to begin it stands in that one's context: it must
+    neither end the work nor fail others who wait for it.
+    """
+    return asyncio.create_task(work, context=Context())
 
 
 class Running:
@@ -19,7 +31,7 @@ class Running:
 
     def start(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """Begin work; what it raises is for whoever awaits it, if anybody does."""
-        task = asyncio.create_task(work)
+        task = detached(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task

@@ -42,6 +42,7 @@ from credentials.oauth.answers import TokenAnswer, TokenRefusal, read_token_answ
 from credentials.oauth.profile import OAuthProfile
 from credentials.parts import Claimed, Parts
 from credentials.revoking import Revoker
+from credentials.running import detached
 
 log = logging.getLogger("integration.credentials.refresh")
 
@@ -278,7 +279,7 @@ class Settler:
         )
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
+        task = detached(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
