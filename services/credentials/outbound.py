@@ -28,6 +28,9 @@ from executor.ports import Sender
 log = logging.getLogger("integration.credentials.outbound")
 
 CONNECT_SECONDS = 3.0
+# A connection that was idle may be closed by the server as we send: nobody could tell whether the
+# refresh token in it is spent. These requests are rare enough for a connection each.
+_ALONE = ("Connection", "close")
 _MOST_DRIFT = 60.0  # seconds
 
 
@@ -63,7 +66,7 @@ def _http(request: OutboundRequest) -> HttpRequest:
     return HttpRequest(
         request.method,
         request.url,
-        request.headers,
+        (*request.headers, _ALONE),
         request.body or None,
         certificate=request.certificate,
         connect_timeout=CONNECT_SECONDS,

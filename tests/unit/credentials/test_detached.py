@@ -35,7 +35,7 @@ async def test_a_context_of_its_own() -> None:
     async def work() -> None:
         seen.append(await _seen())
 
-    await Running().to_its_end(work())
+    await Running(patience=1.0).to_its_end(work())
     assert seen == [None]
 
 
