@@ -33,11 +33,11 @@ async def check(
     """
     before = await provider.token_requests()
     assert all(count <= most for count in redeemed(before).values())
-    for instance, token in grants.items():
-        last = last_issued(before, await provider.name_of(token))
+    lasts = [last_issued(before, await provider.name_of(token)) for token in grants.values()]
+    for instance in grants:
         await door.credentials("RefreshCredentials", instance)
-        request = (await provider.token_requests())[-1]
-        assert (request.redeemed, request.status) == (last, HTTPStatus.OK)
+    after = (await provider.token_requests())[len(before) :]
+    assert [(one.redeemed, one.status) for one in after] == [(one, HTTPStatus.OK) for one in lasts]
 
 
 def _succeeded(request: TokenRequest) -> bool:

@@ -109,6 +109,7 @@ async def test_leaving_callers(tmp_path: Path, oidc: OidcProvider, count: int) -
                 deadline = 0.1
         counts = await oidc.counts()
         assert (counts.refreshes, counts.replays) == (count, 0)
+        await oidc.behave(delay_before_ms=0)
         await check(oidc, door, grants)
     record("T5", refreshes=count)
 
