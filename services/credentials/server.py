@@ -7,6 +7,7 @@ from credentials.manager import CredentialManager
 from credentials.upkeep import Upkeep
 from protos.integration.v1 import credentials_service_pb2 as rpc
 from services.credentials import wire
+from services.registry.wire import timestamp
 from services.runtime.call import Call
 
 
@@ -53,7 +54,7 @@ class CredentialServicer:
             call.caller.subject,
         )
         return rpc.StoreCredentialsResponse(
-            status="stored", type=status.type, expires_at=wire.timestamp(status.expires_at)
+            status="stored", type=status.type, expires_at=timestamp(status.expires_at)
         )
 
     async def RevokeCredentials(self, request: rpc.RevokeCredentialsRequest, call: Call) -> Empty:

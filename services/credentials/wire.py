@@ -3,11 +3,10 @@
 import dataclasses
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from credentials.errors import InvalidCredentials
 from credentials.model import (
@@ -21,6 +20,7 @@ from credentials.model import (
 )
 from protos.integration.v1 import credentials_service_pb2 as rpc
 from protos.integration.v1.json_pb2 import Json
+from services.registry.wire import timestamp
 
 if TYPE_CHECKING:  # the executor's process needs none of what these import
     from credentials.connecting import Begun
@@ -166,15 +166,6 @@ def status(instance_id: str, model: "CredentialsStatus") -> rpc.CredentialsStatu
         scope=model.scope,
         generation=model.generation,
     )
-
-
-def timestamp(moment: datetime | None) -> Timestamp | None:
-    """Model → contract."""
-    if moment is None:
-        return None
-    stamp = Timestamp()
-    stamp.FromDatetime(moment)
-    return stamp
 
 
 def _pairs(pairs: Iterable[tuple[str, str]]) -> list[rpc.Pair]:
