@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from credentials.errors import CredentialsError
+from credentials.errors import CredentialsError, EndpointSilent
 from credentials.grants import Claim
 from credentials.model import RecordKey
 from credentials.oauth.profile import OAuthProfile
@@ -47,11 +47,16 @@ class Patience:
         return pause if pause is not None and monotonic() < pause.until else None
 
     def pause(self, key: RecordKey, profile: OAuthProfile, error: CredentialsError) -> None:
-        """Leave the endpoint alone: longer after every failure, and as long as it asks for."""
+        """Leave the endpoint alone: longer after every failure, and as long as it asks for.
+
+        A spent refresh token is good for the server's grace only: within it comes the next try.
+        """
         before = self._pauses.get(key)
         failures = 1 if before is None else before.failures + 1
         asked = getattr(error, "retry_after_ms", 0) / 1000
         seconds = max(asked, self._timing.cooldown(failures))
+        if profile.grace_seconds and isinstance(error, EndpointSilent):
+            seconds = min(seconds, profile.grace_seconds / 2)
         self._pauses[key] = Pause(failures, monotonic() + seconds, error, profile)
 
     def resume(self, key: RecordKey) -> None:

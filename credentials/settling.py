@@ -157,7 +157,7 @@ class Settler:
     async def _given_back(self, claimed: Claimed, profile: OAuthProfile, *, spent: bool) -> None:
         """Give a claim back; where the refresh token may be `spent`, it is in doubt."""
         grant = replace(claimed.grant, claim=None)
-        if spent and not profile.refresh_retry_safe and _shows_token(profile, grant):
+        if spent and profile.spends and _shows_token(profile, grant):
             grant = doubted(grant, claimed.attempt)
         await self.write(claimed.key, grant, claimed.version)
 

@@ -103,6 +103,11 @@ class OAuthProfile:
     certificate: ClientCertificate | None = None
     requires_iss: bool = False
 
+    @property
+    def spends(self) -> bool:
+        """Tell whether a refresh token may be used up by a refresh whose answer is lost."""
+        return self.refresh_rotation != "never" and not self.refresh_retry_safe
+
     def __repr__(self) -> str:
         return f"OAuthProfile({self.grant}: ***)"
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -22,6 +23,7 @@ from tests.unit.credentials.world import (
     OAUTH2,
     REQUEST,
     TENANT,
+    TIMING,
     World,
     answer,
 )
@@ -163,6 +165,36 @@ async def test_captured_values_that_do_not_fit(
             TENANT, INSTANCE, ACTOR, {"state": begun.state, "code": "code-1"}
         )
     assert [report.standing for report in world.connections.reports] == [Standing.CONFIG_ERROR]
+
+
+async def test_lost_answer_of_a_server_that_never_rotates() -> None:
+    """Where a refresh spends nothing, a lost answer leaves no doubt, and the next try succeeds."""
+    world = World(oauth2={**OAUTH2, "refreshRotation": "never"})
+    await world.configured()
+    await world.granted()
+    world.server.grace = True
+    world.server.faults = ["lost"]
+    process = world.process()
+    with pytest.raises(EndpointSilent):
+        await process.refresher.fresh(TENANT, INSTANCE)
+    assert (await world.stored()).doubt == ""
+    await world.close()
+
+
+async def test_next_try_comes_within_the_grace() -> None:
+    """After a lost answer the pause is shorter than the time that a spent token still works."""
+    world = World(oauth2={**OAUTH2, "graceSeconds": 0.02})
+    await world.configured()
+    await world.granted()
+    world.server.grace = True
+    world.server.faults = ["lost"]
+    process = world.process(timing=replace(TIMING, cooldown_first=60.0, cooldown_most=60.0))
+    with pytest.raises(EndpointSilent):
+        await process.refresher.fresh(TENANT, INSTANCE)
+    await asyncio.sleep(0.02)
+    grant = await process.refresher.fresh(TENANT, INSTANCE)
+    assert grant.access_token == "access-token-0002"
+    await world.close()
 
 
 def test_hosts_that_no_resolver_takes() -> None:
