@@ -144,7 +144,10 @@ KINDS = (
         ("T26",),
         "T26: all keys rotated and client secrets changed under load",
         "0 failed",
-        _written("{rotations} rotations, {secret_changes} changes, {calls} calls: {failed} failed"),
+        _written(
+            "{rotations} rotations, {secret_changes} changes, {refreshes} refreshes, {calls} "
+            "calls: {failed} failed"
+        ),
     ),
 )
 

@@ -98,12 +98,17 @@ async def instances(door: RpcDoor, provider: OidcProvider, upstream: Api, count:
 
 async def expire(door: RpcDoor, provider: OidcProvider, *ids: str) -> list[str]:
     """Give every instance a new grant whose access token has ended; answers the refresh tokens."""
+    return await give(door, provider, *ids, expires_at=PAST)
+
+
+async def give(door: RpcDoor, provider: OidcProvider, *ids: str, **more: Any) -> list[str]:
+    """Give every instance a new grant, with more fields if any; answers the refresh tokens."""
     minted = await provider.mint("basic", count=len(ids))
     for instance_id, tokens in zip(ids, minted, strict=True):
         data = {
             "access_token": tokens.access_token,
             "refresh_token": tokens.refresh_token,
-            "expires_at": PAST,
+            **more,
         }
         await door.credentials("StoreCredentials", instance_id, type="oauth2", data=data)
     return [tokens.refresh_token for tokens in minted]

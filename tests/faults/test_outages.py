@@ -13,7 +13,7 @@ from tests.faults.cluster import Cluster, cluster
 from tests.faults.history import check
 from tests.faults.load import Load
 from tests.faults.measures import FULL, record
-from tests.faults.scene import Api, api, expire, instances
+from tests.faults.scene import Api, api, expire, give, instances
 from tests.faults.vaults import stored, vault, vault_settings
 from tests.journeys.doors import Refused, RpcDoor
 from tests.servers.oauth import OidcProvider
@@ -120,13 +120,7 @@ async def test_sealed_under_load(house: House, oidc: OidcProvider) -> None:
 
 async def _short_lived(door: RpcDoor, oidc: OidcProvider, instance: str) -> None:
     """Give an instance a token that will be due soon, and have it remembered."""
-    [tokens] = await oidc.mint()
-    data = {
-        "access_token": tokens.access_token,
-        "refresh_token": tokens.refresh_token,
-        "expires_in": DUE,
-    }
-    await door.credentials("StoreCredentials", instance, type="oauth2", data=data)
+    await give(door, oidc, instance, expires_in=DUE)
     await door.execute(instance, "getMe")
 
 

@@ -9,12 +9,13 @@ from tests.faults.cluster import Cluster, cluster
 from tests.faults.history import check
 from tests.faults.load import Load
 from tests.faults.measures import FULL, record
-from tests.faults.scene import api, expire, instances
+from tests.faults.scene import api, expire, give, instances
 from tests.servers.oauth import OidcProvider
 
 pytest_plugins = ["tests.servers.fixtures"]
 
 COUNT, RATE = (1000, 100) if FULL else (100, 60)
+EXPIRED = 20  # of so many credentials, one is to be refreshed meanwhile
 ROTATIONS = 5 if FULL else 1
 CHANGES = 50 if FULL else 8
 
@@ -27,7 +28,8 @@ async def test_rotations_under_load(tmp_path: Path, oidc: OidcProvider) -> None:
     ):
         doors = [running.door(executor=f"executor{number}") for number in range(2)]
         ids = await instances(doors[0], oidc, upstream, COUNT)
-        tokens = await expire(doors[0], oidc, *ids)
+        tokens = await give(doors[0], oidc, *ids, expires_in=3600)
+        await expire(doors[0], oidc, *ids[::EXPIRED])
         turn = iter(range(10**9))
 
         async def call() -> None:
@@ -48,8 +50,10 @@ async def test_rotations_under_load(tmp_path: Path, oidc: OidcProvider) -> None:
                     await asyncio.sleep(0.05)
             await asyncio.sleep(1)
         assert load.failed == []
-        sample = dict(list(zip(ids, tokens, strict=True))[:10])
-        await check(oidc, doors[1], sample)
+        refreshes = (await oidc.counts()).refreshes
+        assert refreshes == len(ids[::EXPIRED])
+        changed = dict(list(zip(ids, tokens, strict=True))[1:10])
+        await check(oidc, doors[1], changed)
         assert (await oidc.counts()).replays == 0
     record(
         "T26",
@@ -57,6 +61,7 @@ async def test_rotations_under_load(tmp_path: Path, oidc: OidcProvider) -> None:
         failed=len(load.failed),
         while_keys_rotated=rotated,
         rotations=ROTATIONS,
+        refreshes=refreshes,
         secret_changes=2 * CHANGES,
     )
 
