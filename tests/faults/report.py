@@ -102,7 +102,7 @@ KINDS = (
     ),
     Kind(
         ("T5",),
-        "T5: callers leave after 50 ms",
+        "T5: callers leave after 50 to 100 ms",
         "every refresh ends and is stored",
         _written("{refreshes} of {refreshes}"),
     ),
